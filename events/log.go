@@ -102,6 +102,11 @@ type Log interface {
 	// not UTF-8 or contains NUL) is a *domain.Error with code Invalid.
 	Append(ctx context.Context, a Append) (Receipt, error)
 
+	// Lookup returns the receipt of a command that was stored, with Duplicate set, and false when
+	// no append with that command is in the log. It lets a caller answer a repeated command without
+	// deciding it anew on a past that already holds its outcome.
+	Lookup(ctx context.Context, command uuid.UUID) (Receipt, bool, error)
+
 	// ReadStream returns up to limit events of one stream with versions above after, in order.
 	// A stream that does not exist is empty. limit <= 0 means no limit.
 	ReadStream(ctx context.Context, s Stream, after Version, limit int) ([]Envelope, error)

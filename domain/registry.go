@@ -1,0 +1,92 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+)
+
+// Event is a fact of the study, told in the past tense. Only this package declares events.
+type Event interface{ isEvent() }
+
+// EventType ties a Go type to the name and schema version under which its events are stored. Names are
+// written here and never change; the Go type may be renamed at will.
+type EventType struct {
+	Name   string // on the wire: "diary.submitted"
+	Schema int    // of the payload, from 1; raise it when the payload changes and add an upcaster
+
+	goType reflect.Type
+	decode func(payload []byte) (Event, error)
+}
+
+// Decode reads a payload of the current schema. Unknown fields are an error: a newer program
+// wrote them, and dropping them silently would lose data.
+func (t EventType) Decode(payload []byte) (Event, error) { return t.decode(payload) }
+
+// Example returns the zero event of the type.
+func (t EventType) Example() Event { return reflect.Zero(t.goType).Interface().(Event) }
+
+// EventTypes lists every event type, in the order in which a study meets them.
+func EventTypes() []EventType { return eventTypes }
+
+var eventTypes = []EventType{
+	eventType[StudyCreated]("study.created", 1),
+	eventType[InstrumentRegistered]("instrument.registered", 1),
+	eventType[ProtocolPublished]("protocol.published", 1),
+	eventType[CoupleEnrolled]("couple.enrolled", 1),
+	eventType[ParticipantMoved]("participant.moved", 1),
+	eventType[ConsentGiven]("consent.given", 1),
+	eventType[ConsentWithdrawn]("consent.withdrawn", 1),
+	eventType[QuestionnaireSubmitted]("questionnaire.submitted", 1),
+	eventType[AnswerCorrected]("answer.corrected", 1),
+	eventType[ScoreRecorded]("score.recorded", 1),
+	eventType[ScoreCorrected]("score.corrected", 1),
+	eventType[WaveMissed]("wave.missed", 1),
+	eventType[DiarySubmitted]("diary.submitted", 1),
+	eventType[DiaryMissed]("diary.missed", 1),
+	eventType[InteractionRecorded]("interaction.recorded", 1),
+	eventType[ClipCut]("clip.cut", 1),
+	eventType[RatingRecorded]("rating.recorded", 1),
+	eventType[CoupleSeparated]("couple.separated", 1),
+	eventType[ParticipantWithdrew]("participant.withdrew", 1),
+}
+
+var (
+	typeByName   = map[string]EventType{}
+	typeByGoType = map[reflect.Type]EventType{}
+)
+
+func init() {
+	for _, t := range eventTypes {
+		typeByName[t.Name], typeByGoType[t.goType] = t, t
+	}
+}
+
+// EventTypeNamed returns the type with a wire name.
+func EventTypeNamed(name string) (EventType, bool) {
+	t, ok := typeByName[name]
+	return t, ok
+}
+
+// EventTypeOf returns the type of an event.
+func EventTypeOf(e Event) (EventType, bool) {
+	t, ok := typeByGoType[reflect.TypeOf(e)]
+	return t, ok
+}
+
+func eventType[T Event](name string, schema int) EventType {
+	return EventType{Name: name, Schema: schema, goType: reflect.TypeFor[T](), decode: func(payload []byte) (Event, error) {
+		var e T
+		d := json.NewDecoder(bytes.NewReader(payload))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&e); err != nil {
+			return nil, fmt.Errorf("payload of %s: %w", name, err)
+		}
+		if _, err := d.Token(); err != io.EOF {
+			return nil, fmt.Errorf("payload of %s: something follows its end", name)
+		}
+		return e, nil
+	}}
+}
