@@ -1,0 +1,112 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The import table: for each package of this module, by the longest prefix that fits, what its files
+// may import besides the standard library. An entry that ends in "/" allows everything below it; a
+// package may always import what lies in its own internal folder. Test files may import more.
+var (
+	mayImport = map[string][]string{
+		"domain":                       {},
+		"analysis/frame":               {"gonum.org/v1/gonum/"},
+		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
+		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
+		"events":                       {"asem/domain", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
+		"events/sqlite":                {"asem/domain", "asem/events", "github.com/google/uuid", "modernc.org/sqlite", "modernc.org/sqlite/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
+		"events/postgres":              {"asem/domain", "asem/events", "github.com/google/uuid", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
+		"events/feed":                  {"asem/events", "github.com/google/uuid", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill/", "github.com/prometheus/client_golang/"},
+		"events/eventstest":            {"asem/domain", "asem/events", "github.com/"},
+		"projections":                  {"asem/domain", "asem/events", "asem/analysis/"},
+		"graphql":                      {"asem/domain", "asem/projections", "github.com/graphql-go/graphql", "github.com/graphql-go/graphql/", "github.com/hashicorp/golang-lru/v2", "github.com/google/uuid"},
+		"cmd/asem":                     {""},
+		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql"},
+		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid"},
+		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},
+	}
+	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/domain",
+		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/chromedp/", "github.com/ThreeDotsLabs/watermill/pubsub/", "github.com/ThreeDotsLabs/watermill/message",
+		"github.com/google/uuid", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml"}
+	testOnly = []string{"asem/events/eventstest"}
+)
+
+func TestImportsFlowOneWay(t *testing.T) {
+	root := filepath.Join("..", "..")
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root && len(d.Name()) > 2:
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		files++
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		checkImports(t, path, filepath.ToSlash(rel))
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, files, 50, "the walk found too few files to mean anything")
+}
+
+func checkImports(t *testing.T, path, rel string) {
+	t.Helper()
+	src, err := os.ReadFile(path)
+	require.NoError(t, err)
+	f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.ImportsOnly)
+	require.NoError(t, err)
+	pkg := rel[:strings.LastIndex(rel, "/")]
+	allowed, known := mayImport[tableRow(pkg)]
+	require.True(t, known, "%s: package %s has no row in the import table", rel, pkg)
+	isTest := strings.HasSuffix(rel, "_test.go")
+	for _, spec := range f.Imports {
+		imp, err := strconv.Unquote(spec.Path.Value)
+		require.NoError(t, err)
+		first, _, _ := strings.Cut(imp, "/")
+		switch {
+		case !strings.Contains(first, ".") && first != "asem": // standard library
+		case imp == "asem/"+pkg || strings.HasPrefix(imp, "asem/"+pkg+"/internal/"):
+		case isTest && allows(testsMayImport, imp):
+		case slices.Contains(testOnly, imp) && !isTest:
+			t.Errorf("%s imports %s, which is for tests only", rel, imp)
+		case !allows(allowed, imp):
+			t.Errorf("%s imports %s, which the import table does not allow for %s", rel, imp, pkg)
+		}
+	}
+}
+
+// tableRow finds the row of a package: its own, or that of the nearest folder above.
+func tableRow(pkg string) string {
+	for p := pkg; ; {
+		if _, ok := mayImport[p]; ok {
+			return p
+		}
+		i := strings.LastIndex(p, "/")
+		if i < 0 {
+			return ""
+		}
+		p = p[:i]
+	}
+}
+
+func allows(list []string, imp string) bool {
+	return slices.ContainsFunc(list, func(a string) bool {
+		return imp == a || (a == "" || strings.HasSuffix(a, "/")) && strings.HasPrefix(imp, a)
+	})
+}
