@@ -1,0 +1,377 @@
+package mixed
+
+import (
+	"fmt"
+	"math"
+)
+
+// layout is what the covariance of one couple's outcomes depends on: who was observed when, and the
+// rows of the random-effects design. Couples with equal layouts share V.
+type layout struct {
+	n      int
+	role   []int     // index of the role of each row
+	person []int     // who, numbered from 0 within the couple
+	time   []float64 // occasion
+	terms  []layoutTerm
+}
+
+// layoutTerm is the part of a random term that one couple sees.
+type layoutTerm struct {
+	q     int
+	group []int     // group of each row, numbered from 0 within the couple
+	z     []float64 // n x q, row-major
+}
+
+// covariance maps the parameters theta to V(theta) = sum over terms of Z G Z' + R and its
+// derivatives. The parameters stand in this order:
+//
+//	for each random term, the lower Cholesky factor L of its G by rows (diagonal terms: its diagonal),
+//	log sigma, for each role if the variance is by role,
+//	atanh rho, if partners' residuals correlate,
+//	atanh phi (AR1) or log tau (CAR1).
+//
+// L itself is the parameter, not the logarithm of its diagonal: a variance of zero is then an
+// ordinary point that Newton steps reach, where a logarithm would run away to minus infinity. The signs of L are free and are normalised after the fit.
+type covariance struct {
+	terms    []covTerm
+	residual Residual
+	roles    int // number of residual variances
+	iSigma   int // index of the first log sigma
+	iRho     int // of atanh rho, -1 if there is none
+	iSerial  int // of the serial parameter, -1 if there is none
+	params   int
+}
+
+type covTerm struct {
+	q     int
+	diag  bool
+	first int // index of the first parameter
+}
+
+func (t covTerm) params() int {
+	if t.diag {
+		return t.q
+	}
+	return t.q * (t.q + 1) / 2
+}
+
+// at returns the row and column in L of the k-th parameter of the term.
+func (t covTerm) at(k int) (row, col int) {
+	if t.diag {
+		return k, k
+	}
+	for row = 0; k > row; row++ {
+		k -= row + 1
+	}
+	return row, k
+}
+
+func newCovariance(random []randomTerm, r Residual, roles int) *covariance {
+	c := &covariance{residual: r, roles: 1, iRho: -1, iSerial: -1}
+	for _, t := range random {
+		ct := covTerm{q: len(t.names), diag: t.diag, first: c.params}
+		c.terms = append(c.terms, ct)
+		c.params += ct.params()
+	}
+	if r.Variance == VarianceByRole {
+		c.roles = roles
+	}
+	c.iSigma = c.params
+	c.params += c.roles
+	if r.CrossPartner {
+		c.iRho = c.params
+		c.params++
+	}
+	if r.Serial != SerialNone {
+		c.iSerial = c.params
+		c.params++
+	}
+	return c
+}
+
+// chol writes the Cholesky factor L of term t at theta into l (q x q, row-major).
+func (c *covariance) chol(t int, theta, l []float64) {
+	ct := c.terms[t]
+	clear(l[:ct.q*ct.q])
+	for k := range ct.params() {
+		i, j := ct.at(k)
+		l[i*ct.q+j] = theta[ct.first+k]
+	}
+}
+
+// g writes G = L L' of term t into g (q x q).
+func (c *covariance) g(t int, theta, g []float64) {
+	q := c.terms[t].q
+	l := make([]float64, q*q)
+	c.chol(t, theta, l)
+	for i := range q {
+		for j := range q {
+			s := 0.0
+			for k := range min(i, j) + 1 {
+				s += l[i*q+k] * l[j*q+k]
+			}
+			g[i*q+j] = s
+		}
+	}
+}
+
+// sigma returns the residual standard deviation of a role.
+func (c *covariance) sigma(theta []float64, role int) float64 {
+	if c.roles == 1 {
+		role = 0
+	}
+	return math.Exp(theta[c.iSigma+role])
+}
+
+// serial returns the correlation of two residuals of one person that are d apart, and its derivative by the serial parameter.
+func (c *covariance) serial(theta []float64, d float64) (cor, slope float64) {
+	if d == 0 {
+		return 1, 0
+	}
+	switch p := theta[c.iSerial]; c.residual.Serial {
+	case SerialAR1:
+		phi := math.Tanh(p)
+		below := math.Pow(phi, d-1) // whole d: negative phi is fine
+		return below * phi, d * below * (1 - phi*phi)
+	default:
+		r := d / math.Exp(p) // d / tau
+		e := math.Exp(-r)
+		return e, e * r
+	}
+}
+
+// correlation returns c_jk of the residuals of two rows and its derivatives by atanh rho and by
+// the serial parameter.
+func (c *covariance) correlation(l *layout, theta []float64, j, k int) (cor, dRho, dSerial float64) {
+	d := math.Abs(l.time[j] - l.time[k])
+	samePerson := l.person[j] == l.person[k]
+	switch {
+	case j == k:
+		return 1, 0, 0
+	case samePerson && c.iSerial < 0, !samePerson && c.iRho < 0, !samePerson && c.iSerial < 0 && d != 0:
+		return 0, 0, 0
+	}
+	cor = 1
+	if c.iSerial >= 0 {
+		cor, dSerial = c.serial(theta, d)
+	}
+	if !samePerson {
+		rho := math.Tanh(theta[c.iRho])
+		dRho = cor * (1 - rho*rho)
+		cor, dSerial = cor*rho, dSerial*rho
+	}
+	return cor, dRho, dSerial
+}
+
+// fill writes V(theta) of a layout into v (n x n, row-major, both triangles).
+func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
+	n := l.n
+	for j := range n {
+		sj := c.sigma(theta, l.role[j])
+		for k := range j + 1 {
+			cor, _, _ := c.correlation(l, theta, j, k)
+			x := 0.0
+			if cor != 0 {
+				x = sj * c.sigma(theta, l.role[k]) * cor
+			}
+			v[j*n+k] = x
+		}
+	}
+	for t := range c.terms {
+		lt := &l.terms[t]
+		q := lt.q
+		c.chol(t, theta, w.l)
+		for j := range n { // w.zl = Z L
+			for b := range q {
+				s := 0.0
+				for a := b; a < q; a++ {
+					s += lt.z[j*q+a] * w.l[a*q+b]
+				}
+				w.zl[j*q+b] = s
+			}
+		}
+		for j := range n {
+			for k := range j + 1 {
+				if lt.group[j] != lt.group[k] {
+					continue
+				}
+				s := 0.0
+				for b := range q {
+					s += w.zl[j*q+b] * w.zl[k*q+b]
+				}
+				v[j*n+k] += s
+			}
+		}
+	}
+	for j := range n {
+		for k := range j {
+			v[k*n+j] = v[j*n+k]
+		}
+	}
+}
+
+// contract adds, for every parameter, the sum over j, k of d_jk (dV/dtheta)_jk to out, where d is
+// symmetric.
+func (c *covariance) contract(l *layout, theta, d, out []float64, w *Workspace) {
+	n := l.n
+	for j := range n {
+		sj := c.sigma(theta, l.role[j])
+		for k := range j + 1 {
+			cor, dRho, dSerial := c.correlation(l, theta, j, k)
+			if cor == 0 && dRho == 0 && dSerial == 0 {
+				continue
+			}
+			x := d[j*n+k] * sj * c.sigma(theta, l.role[k])
+			if j != k {
+				x *= 2
+			}
+			if c.roles == 1 {
+				out[c.iSigma] += 2 * x * cor
+			} else {
+				out[c.iSigma+l.role[j]] += x * cor
+				out[c.iSigma+l.role[k]] += x * cor
+			}
+			if c.iRho >= 0 {
+				out[c.iRho] += x * dRho
+			}
+			if c.iSerial >= 0 {
+				out[c.iSerial] += x * dSerial
+			}
+		}
+	}
+	for t, ct := range c.terms {
+		lt := &l.terms[t]
+		q := lt.q
+		h := w.h[:q*q] // the sum over groups of Z'DZ
+		c.zdz(l, t, d, h, w)
+		c.chol(t, theta, w.l)
+		// V = Z L L' Z', so the derivative by L is 2 Z'D Z L.
+		for p := range ct.params() {
+			i, j := ct.at(p)
+			s := 0.0
+			for a := range q {
+				s += h[i*q+a] * w.l[a*q+j]
+			}
+			out[ct.first+p] += 2 * s
+		}
+	}
+}
+
+// zdz writes the sum over the groups of term t of Z'DZ into h (q x q).
+func (c *covariance) zdz(l *layout, t int, d, h []float64, w *Workspace) {
+	lt := &l.terms[t]
+	n, q := l.n, lt.q
+	clear(h)
+	dz := w.zl[:n*q]
+	for j := range n {
+		row := dz[j*q : j*q+q]
+		clear(row)
+		for k := range n {
+			if lt.group[j] != lt.group[k] {
+				continue
+			}
+			x := d[j*n+k]
+			for b := range q {
+				row[b] += x * lt.z[k*q+b]
+			}
+		}
+	}
+	for j := range n {
+		for a := range q {
+			x := lt.z[j*q+a]
+			if x == 0 {
+				continue
+			}
+			for b := range q {
+				h[a*q+b] += x * dz[j*q+b]
+			}
+		}
+	}
+}
+
+// derivative writes dV/dtheta_p of a layout into v (n x n).
+func (c *covariance) derivative(l *layout, theta []float64, p int, v []float64, w *Workspace) {
+	n := l.n
+	clear(v[:n*n])
+	if p >= c.iSigma {
+		for j := range n {
+			sj := c.sigma(theta, l.role[j])
+			for k := range n {
+				cor, dRho, dSerial := c.correlation(l, theta, max(j, k), min(j, k))
+				x := sj * c.sigma(theta, l.role[k])
+				switch {
+				case p == c.iRho:
+					x *= dRho
+				case p == c.iSerial:
+					x *= dSerial
+				case c.roles == 1:
+					x *= 2 * cor
+				default:
+					hits := 0.0
+					if l.role[j] == p-c.iSigma {
+						hits++
+					}
+					if l.role[k] == p-c.iSigma {
+						hits++
+					}
+					x *= hits * cor
+				}
+				v[j*n+k] = x
+			}
+		}
+		return
+	}
+	for t, ct := range c.terms {
+		if p < ct.first || p >= ct.first+ct.params() {
+			continue
+		}
+		lt := &l.terms[t]
+		q := lt.q
+		row, col := ct.at(p - ct.first)
+		c.chol(t, theta, w.l)
+		// dG = e_row L_col' + L_col e_row', so dV = z_row (Z L_col)' + its transpose.
+		for j := range n {
+			s := 0.0
+			for a := col; a < q; a++ {
+				s += lt.z[j*q+a] * w.l[a*q+col]
+			}
+			w.zl[j] = s
+		}
+		for j := range n {
+			for k := range n {
+				if lt.group[j] == lt.group[k] {
+					v[j*n+k] = lt.z[j*q+row]*w.zl[k] + w.zl[j]*lt.z[k*q+row]
+				}
+			}
+		}
+	}
+}
+
+// paramNames names the parameters for messages: "L[couple: rolew, roleh]", "log sigma[w]".
+func (c *covariance) paramNames(random []randomTerm, roleLevels []string) []string {
+	names := make([]string, 0, c.params)
+	for t, ct := range c.terms {
+		for k := range ct.params() {
+			i, j := ct.at(k)
+			if i == j {
+				names = append(names, fmt.Sprintf("variance of %s in %s", random[t].names[i], random[t].label))
+			} else {
+				names = append(names, fmt.Sprintf("covariance of %s and %s in %s", random[t].names[i], random[t].names[j], random[t].label))
+			}
+		}
+	}
+	for r := range c.roles {
+		if c.roles == 1 {
+			names = append(names, "residual variance")
+		} else {
+			names = append(names, "residual variance of "+roleLevels[r])
+		}
+	}
+	if c.iRho >= 0 {
+		names = append(names, "residual correlation of partners")
+	}
+	if c.iSerial >= 0 {
+		names = append(names, "serial correlation")
+	}
+	return names
+}

@@ -1,0 +1,428 @@
+package mixed
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Convergence tells whether and how the maximum was found, and what is peculiar about it.
+type Convergence struct {
+	Converged    bool
+	Iterations   int
+	Evaluations  int
+	GradientNorm float64  // largest absolute gradient by a parameter, each in units of its own standard error
+	Condition    float64  // of the information matrix scaled to unit diagonal; +Inf if it is singular
+	Boundary     []string // variances at zero and correlations at one: the fit is singular
+	Reason       string   // in words, when Converged is false or the fit is singular
+}
+
+// Err returns nil only if the estimates may be reported. A singular fit may: its fixed effects stand,
+// and Boundary and Reason say what the data could not support.
+func (c Convergence) Err() error {
+	if c.Converged {
+		return nil
+	}
+	return &NotConvergedError{Reason: c.Reason}
+}
+
+// NotConvergedError is the error of a fit whose estimates may not be reported.
+type NotConvergedError struct{ Reason string }
+
+func (e *NotConvergedError) Error() string { return "the model did not converge: " + e.Reason }
+
+// start returns parameter values to begin from: half of the least-squares variance in the
+// residuals, the other half shared by the random effects.
+func (m *Model) start() []float64 {
+	theta := make([]float64, m.cov.params)
+	scales := m.paramScales()
+	columns := 0
+	for _, t := range m.cov.terms {
+		columns += t.q
+	}
+	for _, t := range m.cov.terms {
+		for k := range t.params() {
+			if i, j := t.at(k); i == j {
+				theta[t.first+k] = scales[t.first+k] * math.Sqrt(0.5/float64(columns))
+			}
+		}
+	}
+	for r := range m.cov.roles {
+		if columns > 0 {
+			theta[m.cov.iSigma+r] = math.Log(0.5) / 2
+		}
+	}
+	if m.cov.iRho >= 0 {
+		theta[m.cov.iRho] = 0.1
+	}
+	if i := m.cov.iSerial; i >= 0 && m.spec.Residual.Serial == SerialAR1 {
+		theta[i] = 0.1
+	}
+	return theta
+}
+
+// paramScales returns the size that a change of each parameter needs to matter: for a row of L one
+// over the root mean square of the column of Z, for all others 1.
+func (m *Model) paramScales() []float64 {
+	scales := make([]float64, m.cov.params)
+	for i := range scales {
+		scales[i] = 1
+	}
+	for ti, t := range m.cov.terms {
+		z := m.design.random[ti].z
+		for k := range t.params() {
+			i, _ := t.at(k)
+			ss, n := 0.0, 0
+			for at := i; at < len(z); at += t.q {
+				ss += z[at] * z[at]
+				n++
+			}
+			if ss > 0 {
+				scales[t.first+k] = 1 / math.Sqrt(ss/float64(n))
+			}
+		}
+	}
+	return scales
+}
+
+// Fit maximises the log-likelihood. Its error is ctx's, if that ends first; everything
+// else that can go wrong is told by Fit.Convergence.
+func (m *Model) Fit(ctx context.Context) (*Fit, error) { return m.fitFrom(ctx, m.start()) }
+
+// fitFrom maximises from given parameter values.
+func (m *Model) fitFrom(ctx context.Context, theta []float64) (*Fit, error) {
+	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: append([]float64(nil), theta...)}
+	if err := s.run(ctx); err != nil {
+		return nil, err
+	}
+	return m.result(s), nil
+}
+
+// search is one maximisation. It climbs by quasi-Newton steps (BFGS) from the metric of the expected
+// information, then finishes by Newton steps on the observed information, which is taken from central
+// differences of the analytic score and serves the inference afterwards.
+type search struct {
+	m      *Model
+	w      *Workspace
+	scales []float64
+	theta  []float64
+	ll     float64
+	grad   []float64
+	hess   *mat.SymDense // observed information, -d2 l/dtheta2, at theta
+	conv   Convergence
+}
+
+func (s *search) eval(theta, grad []float64) float64 {
+	s.conv.Evaluations++
+	return s.m.LogLik(theta, grad, s.w)
+}
+
+func (s *search) run(ctx context.Context) error {
+	k := len(s.theta)
+	s.grad = make([]float64, k)
+	s.ll = s.eval(s.theta, s.grad)
+	if math.IsInf(s.ll, -1) {
+		s.conv.Reason = "the likelihood cannot be computed at the starting values"
+		s.conv.Condition = math.Inf(1)
+		return nil
+	}
+	if err := s.climb(ctx); err != nil {
+		return err
+	}
+	return s.finish(ctx)
+}
+
+// climb runs BFGS until the expected gain of a step is small.
+func (s *search) climb(ctx context.Context) error {
+	k := len(s.theta)
+	e := make([]float64, k*k)
+	s.m.information(s.theta, e, s.w)
+	inv := inverseMetric(mat.NewSymDense(k, e), s.scales) // approximates the inverse of -Hessian
+	step, next, nextGrad := make([]float64, k), make([]float64, k), make([]float64, k)
+	y, hy := make([]float64, k), make([]float64, k)
+	for ; s.conv.Iterations < s.m.spec.Options.MaxIter; s.conv.Iterations++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		multiply(inv, s.grad, step)
+		slope := dot(step, s.grad)
+		if slope < 1e-7 { // Newton steps take it from here
+			return nil
+		}
+		t := s.limit(step)
+		ll := math.Inf(-1)
+		for ; t > 1e-10; t /= 3 {
+			for i := range next {
+				next[i] = s.theta[i] + t*step[i]
+			}
+			if ll = s.eval(next, nil); ll >= s.ll+1e-4*t*slope {
+				break
+			}
+		}
+		if !(ll > s.ll) {
+			return nil // no way up along this metric
+		}
+		s.eval(next, nextGrad)
+		for i := range y {
+			step[i] = next[i] - s.theta[i]
+			y[i] = s.grad[i] - nextGrad[i]
+		}
+		copy(s.theta, next)
+		copy(s.grad, nextGrad)
+		s.ll = ll
+		updateInverse(inv, step, y, hy)
+	}
+	return nil
+}
+
+// limit returns the largest fraction of a step, at most 1, that moves no parameter by more than twice its scale.
+func (s *search) limit(step []float64) float64 {
+	t := 1.0
+	for i, d := range step {
+		if a := math.Abs(d) / s.scales[i]; a*t > 2 {
+			t = 2 / a
+		}
+	}
+	return t
+}
+
+// finish runs Newton steps until the decrement is below the tolerance, and judges where they ended.
+func (s *search) finish(ctx context.Context) error {
+	k := len(s.theta)
+	step, next, nextGrad := make([]float64, k), make([]float64, k), make([]float64, k)
+	decrement := math.Inf(1)
+	for range 50 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.observe()
+		inv := inverseMetric(s.hess, s.scales)
+		multiply(inv, s.grad, step)
+		decrement = dot(step, s.grad)
+		if decrement < s.m.spec.Options.Tolerance && !s.escape() {
+			break
+		}
+		if s.conv.Iterations >= s.m.spec.Options.MaxIter {
+			break
+		}
+		s.conv.Iterations++
+		improved := false
+		for t := s.limit(step); t > 1e-6; t /= 4 {
+			for i := range next {
+				next[i] = s.theta[i] + t*step[i]
+			}
+			if ll := s.eval(next, nextGrad); ll > s.ll || (ll > s.ll-1e-9 && norm(nextGrad) < norm(s.grad)) {
+				s.ll, improved = ll, true
+				copy(s.theta, next)
+				copy(s.grad, nextGrad)
+				break
+			}
+		}
+		if !improved {
+			break
+		}
+	}
+	s.judge(decrement)
+	return nil
+}
+
+// observe sets hess to the observed information at theta.
+func (s *search) observe() {
+	k := len(s.theta)
+	up, down, at := make([]float64, k), make([]float64, k), make([]float64, k)
+	full := make([]float64, k*k)
+	for i := range k {
+		h := 1e-4 * s.scales[i]
+		copy(at, s.theta)
+		at[i] = s.theta[i] + h
+		s.eval(at, up)
+		at[i] = s.theta[i] - h
+		s.eval(at, down)
+		for j := range k {
+			full[i*k+j] = (down[j] - up[j]) / (2 * h)
+		}
+	}
+	s.hess = mat.NewSymDense(k, nil)
+	for i := range k {
+		for j := range i + 1 {
+			s.hess.SetSym(i, j, (full[i*k+j]+full[j*k+i])/2)
+		}
+	}
+	s.eval(s.theta, s.grad) // leaves the workspace at theta
+}
+
+// escape moves off a saddle: a stationary point from which some direction leads up. It reports
+// whether it moved.
+func (s *search) escape() bool {
+	k := len(s.theta)
+	var eig mat.EigenSym
+	if !eig.Factorize(scaled(s.hess, s.scales), true) {
+		return false
+	}
+	values := eig.Values(nil)
+	if values[0] > -1e-6*math.Max(1, values[k-1]) {
+		return false
+	}
+	var vectors mat.Dense
+	eig.VectorsTo(&vectors)
+	next := make([]float64, k)
+	for _, t := range []float64{0.3, -0.3, 0.1, -0.1, 0.01, -0.01} {
+		for i := range next {
+			next[i] = s.theta[i] + t*vectors.At(i, 0)*s.scales[i]
+		}
+		if ll := s.eval(next, nil); ll > s.ll+1e-9 {
+			copy(s.theta, next)
+			s.ll = s.eval(s.theta, s.grad)
+			return true
+		}
+	}
+	s.eval(s.theta, s.grad)
+	return false
+}
+
+// judge says whether theta is a maximum, whether the data determine it, and where it lies on the boundary.
+func (s *search) judge(decrement float64) {
+	m, k := s.m, len(s.theta)
+	for i := range k {
+		if h := s.hess.At(i, i); h > 0 {
+			s.conv.GradientNorm = math.Max(s.conv.GradientNorm, math.Abs(s.grad[i])/math.Sqrt(h))
+		}
+	}
+	names := m.cov.paramNames(m.design.random, m.roles)
+	s.conv.Boundary = m.boundary(s.theta)
+	s.conv.Condition, names = s.identified(names)
+	switch {
+	case math.IsNaN(decrement) || decrement > math.Max(1e-8, s.m.spec.Options.Tolerance):
+		s.conv.Reason = fmt.Sprintf("the search stopped after %d steps with %.2g still to be gained; the model may be too rich for the data", s.conv.Iterations, decrement/2)
+	case len(names) > 0:
+		s.conv.Reason = fmt.Sprintf("the data cannot tell these apart: %s; leave one of them out", strings.Join(names, ", "))
+	default:
+		s.conv.Converged = true
+		if len(s.conv.Boundary) > 0 {
+			s.conv.Reason = "singular fit: " + strings.Join(s.conv.Boundary, "; ") + "; the data do not support so rich a random structure"
+		}
+	}
+}
+
+// identified returns the condition number of the scaled information and the names of the parameters
+// along which it is flat. Parameters on the boundary are left out: they are flat by nature.
+func (s *search) identified(names []string) (condition float64, flat []string) {
+	onEdge := s.m.edgeParams(s.theta)
+	var keep []int
+	for i := range names {
+		if !onEdge[i] {
+			keep = append(keep, i)
+		}
+	}
+	if len(keep) == 0 {
+		return 1, nil
+	}
+	cor := mat.NewSymDense(len(keep), nil)
+	for a, i := range keep {
+		for b, j := range keep[:a+1] {
+			hi, hj := s.hess.At(i, i), s.hess.At(j, j)
+			if hi <= 0 || hj <= 0 {
+				return math.Inf(1), []string{names[i]}
+			}
+			cor.SetSym(a, b, s.hess.At(i, j)/math.Sqrt(hi*hj))
+		}
+	}
+	var eig mat.EigenSym
+	if !eig.Factorize(cor, true) {
+		return math.Inf(1), nil
+	}
+	values := eig.Values(nil)
+	low, high := values[0], values[len(values)-1]
+	if low > 1e-8*high {
+		return high / low, nil
+	}
+	var vectors mat.Dense
+	eig.VectorsTo(&vectors)
+	for a, i := range keep {
+		if math.Abs(vectors.At(a, 0)) > 0.1 {
+			flat = append(flat, names[i])
+		}
+	}
+	return math.Inf(1), flat
+}
+
+// inverseMetric returns an inverse of a symmetric matrix that is positive definite whatever the matrix is:
+// negative curvature is taken by its size, vanishing curvature is bounded below.
+func inverseMetric(a *mat.SymDense, scales []float64) *mat.SymDense {
+	k := a.SymmetricDim()
+	var eig mat.EigenSym
+	out := mat.NewSymDense(k, nil)
+	if !eig.Factorize(scaled(a, scales), true) {
+		for i := range k {
+			out.SetSym(i, i, scales[i]*scales[i])
+		}
+		return out
+	}
+	values := eig.Values(nil)
+	var v mat.Dense
+	eig.VectorsTo(&v)
+	top := 0.0
+	for _, x := range values {
+		top = math.Max(top, math.Abs(x))
+	}
+	floor := math.Max(1e-10*top, 1e-300)
+	for i := range k {
+		for j := range i + 1 {
+			sum := 0.0
+			for e, x := range values {
+				sum += v.At(i, e) * v.At(j, e) / math.Max(math.Abs(x), floor)
+			}
+			out.SetSym(i, j, sum*scales[i]*scales[j])
+		}
+	}
+	return out
+}
+
+// scaled returns S a S, where S is diagonal.
+func scaled(a *mat.SymDense, scales []float64) *mat.SymDense {
+	k := a.SymmetricDim()
+	out := mat.NewSymDense(k, nil)
+	for i := range k {
+		for j := range i + 1 {
+			out.SetSym(i, j, a.At(i, j)*scales[i]*scales[j])
+		}
+	}
+	return out
+}
+
+// updateInverse applies the BFGS update of an inverse Hessian for a step and the change y of the
+// gradient of what is minimised. It is left out where the curvature along the step is not positive.
+func updateInverse(inv *mat.SymDense, step, y, hy []float64) {
+	sy := dot(step, y)
+	if !(sy > 1e-12*norm(step)*norm(y)) {
+		return
+	}
+	multiply(inv, y, hy)
+	c := (1 + dot(y, hy)/sy) / sy
+	for i := range step {
+		for j := range i + 1 {
+			inv.SetSym(i, j, inv.At(i, j)+c*step[i]*step[j]-(step[i]*hy[j]+hy[i]*step[j])/sy)
+		}
+	}
+}
+
+func multiply(a *mat.SymDense, x, out []float64) {
+	for i := range out {
+		s := 0.0
+		for j, v := range x {
+			s += a.At(i, j) * v
+		}
+		out[i] = s
+	}
+}
+
+func dot(a, b []float64) float64 {
+	s := 0.0
+	for i, x := range a {
+		s += x * b[i]
+	}
+	return s
+}

@@ -1,0 +1,202 @@
+package mixed
+
+import (
+	"math"
+	"strings"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Fit is the outcome of a maximisation. It never changes.
+type Fit struct {
+	Names []string  // of the fixed effects, as R's model.matrix, length p
+	Beta  []float64 // estimates, length p, units of the outcome per unit of the column
+	// VBeta is their covariance (X'V^-1 X)^-1, p x p. With ML it is multiplied by n / (n - p), as R's nlme
+	// does, for ML variances are too small by about that; with Kenward-Roger it is adjusted for small samples.
+	VBeta  *mat.SymDense
+	LogLik float64 // ML or REML as Method says, constants included
+	Method Method
+
+	Parameters []Parameter // the fixed effects with their inference, length p
+	Random     []RandomEffects
+	Residual   ResidualFit
+
+	Rows     int            // rows used
+	Missing  map[string]int // rows left out, by the first of their columns that was missing
+	Couples  int
+	Dropped  []string // columns left out because others determine them
+	NParams  int      // fixed effects and covariance parameters
+	AIC, BIC float64  // BIC counts rows (n - p with REML), as R's nlme does
+	Convergence
+
+	model *Model
+	theta []float64
+	hess  *mat.SymDense // observed information of theta
+	work  *Workspace    // as LogLik left it at theta
+	grads []*mat.SymDense
+	vcov  *mat.SymDense // asymptotic covariance of theta
+}
+
+// Parameter is one fixed effect.
+type Parameter struct {
+	Name      string
+	Role      string // level of the role column it belongs to; empty if it belongs to both partners
+	Estimate  float64
+	SE        float64 // standard error
+	DF        float64 // degrees of freedom of Statistic
+	Statistic float64 // t
+	P         float64 // two-sided
+	Lower     float64 // of the confidence interval
+	Upper     float64
+}
+
+// RandomEffects is the covariance of one random term.
+type RandomEffects struct {
+	Group  string // "couple", "person"
+	Groups int
+	Names  []string      // length q
+	G      *mat.SymDense // q x q
+}
+
+// SD returns the standard deviations of the random effects, length q.
+func (r RandomEffects) SD() []float64 {
+	sd := make([]float64, len(r.Names))
+	for i := range sd {
+		sd[i] = math.Sqrt(r.G.At(i, i))
+	}
+	return sd
+}
+
+// Correlation returns the correlation of two random effects, NaN if one of them has no variance.
+func (r RandomEffects) Correlation(i, j int) float64 {
+	return r.G.At(i, j) / math.Sqrt(r.G.At(i, i)*r.G.At(j, j))
+}
+
+// ResidualFit is the covariance of the residuals.
+type ResidualFit struct {
+	Roles []string  // whose standard deviation is whose; one empty name if common to all
+	SD    []float64 // same length
+	Rho   float64   // correlation of the partners on the same occasion; NaN if not in the model
+	Phi   float64   // AR1 correlation of neighbouring occasions; NaN if not in the model
+	Tau   float64   // CAR1 range, in units of time; NaN if not in the model
+}
+
+// result turns the end of a search into a fit.
+func (m *Model) result(s *search) *Fit {
+	p := m.stats.p
+	f := &Fit{
+		Names: m.design.xNames, LogLik: s.ll, Method: m.spec.Method, Rows: m.stats.n, Missing: m.design.missing,
+		Couples: m.stats.couples, Dropped: m.design.dropped, NParams: p + m.cov.params, Convergence: s.conv,
+		model: m, theta: s.theta, hess: s.hess, work: s.w,
+	}
+	n := float64(f.Rows)
+	if m.spec.Method == REML {
+		n -= float64(p)
+	}
+	f.AIC = -2*f.LogLik + 2*float64(f.NParams)
+	f.BIC = -2*f.LogLik + math.Log(n)*float64(f.NParams)
+	if s.hess == nil {
+		return f
+	}
+	f.Beta = make([]float64, p)
+	copy(f.Beta, s.w.gamma)
+	r := blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}
+	blas64.Trsv(blas.NoTrans, r, vector(f.Beta))
+	for i := range f.Beta {
+		f.Beta[i] = m.scale.b0[i] + m.scale.y*f.Beta[i]
+	}
+	f.VBeta = m.natural(s.w.c)
+	if m.spec.Method == ML {
+		f.VBeta.ScaleSym(float64(f.Rows)/float64(f.Rows-p), f.VBeta)
+	}
+	f.covariances()
+	f.infer()
+	return f
+}
+
+// natural brings a p x p covariance of the engine's scale to that of the columns: s^2 R^-1 C R^-T.
+func (m *Model) natural(c []float64) *mat.SymDense {
+	p := m.stats.p
+	r := blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}
+	v := square(p, append([]float64(nil), c[:p*p]...))
+	blas64.Trsm(blas.Left, blas.NoTrans, m.scale.y*m.scale.y, r, v)
+	blas64.Trsm(blas.Right, blas.Trans, 1, r, v)
+	out := mat.NewSymDense(p, nil)
+	for i := range p {
+		for j := range i + 1 {
+			out.SetSym(i, j, (v.Data[i*p+j]+v.Data[j*p+i])/2)
+		}
+	}
+	return out
+}
+
+// covariances fills Random and Residual from theta.
+func (f *Fit) covariances() {
+	m := f.model
+	s2 := m.scale.y * m.scale.y
+	for t, term := range m.design.random {
+		q := len(term.names)
+		g := make([]float64, q*q)
+		m.cov.g(t, f.theta, g)
+		for i := range g {
+			g[i] *= s2
+		}
+		f.Random = append(f.Random, RandomEffects{Group: term.label, Groups: term.groups, Names: term.names, G: mat.NewSymDense(q, g)})
+	}
+	nan := math.NaN()
+	f.Residual = ResidualFit{Rho: nan, Phi: nan, Tau: nan}
+	for r := range m.cov.roles {
+		name := ""
+		if m.cov.roles > 1 || m.spec.Residual.Variance == VarianceByRole {
+			name = m.roles[r]
+		}
+		f.Residual.Roles = append(f.Residual.Roles, name)
+		f.Residual.SD = append(f.Residual.SD, m.scale.y*m.cov.sigma(f.theta, r))
+	}
+	if i := m.cov.iRho; i >= 0 {
+		f.Residual.Rho = math.Tanh(f.theta[i])
+	}
+	switch i := m.cov.iSerial; m.spec.Residual.Serial {
+	case SerialAR1:
+		f.Residual.Phi = math.Tanh(f.theta[i])
+	case SerialCAR1:
+		f.Residual.Tau = math.Exp(f.theta[i])
+	}
+}
+
+// infer fills Parameters.
+func (f *Fit) infer() {
+	m := f.model
+	p := len(f.Beta)
+	dfs := f.degreesOfFreedom()
+	for i, name := range f.Names {
+		l := make([]float64, p)
+		l[i] = 1
+		f.Parameters = append(f.Parameters, m.parameter(name, f.Beta[i], math.Sqrt(f.VBeta.At(i, i)), dfs[i]))
+	}
+}
+
+// parameter makes the inference on one estimate with a t distribution.
+func (m *Model) parameter(name string, estimate, se, df float64) Parameter {
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}
+	par := Parameter{Name: name, Role: m.roleOf(name), Estimate: estimate, SE: se, DF: df, Statistic: estimate / se}
+	par.P = 2 * t.CDF(-math.Abs(par.Statistic))
+	half := t.Quantile((1+m.spec.Level)/2) * se
+	par.Lower, par.Upper = estimate-half, estimate+half
+	return par
+}
+
+// roleOf finds the role level in the name of a column: "w" in "rolew:time".
+func (m *Model) roleOf(name string) string {
+	for _, part := range strings.Split(name, ":") {
+		for _, level := range m.roles {
+			if part == m.spec.Role+level {
+				return level
+			}
+		}
+	}
+	return ""
+}

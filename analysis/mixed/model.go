@@ -1,0 +1,256 @@
+package mixed
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
+
+	"asem/analysis/frame"
+)
+
+// Model is a spec joined with data, ready to be evaluated and fitted. It is not changed by either.
+type Model struct {
+	spec   Spec
+	design *design
+	cov    *covariance
+	stats  *stats
+	scale  scaling
+	roles  []string // levels of the role column, empty if there is none
+	bounds []int    // first row of each couple, and the number of rows
+}
+
+// scaling is the change of variables under which sums are kept: X = Q R with orthogonal columns of
+// length sqrt(N), and y = X b0 + s y*. It keeps cross-products accurate whatever the units
+// and offsets of the columns.
+type scaling struct {
+	r       []float64 // p x p upper triangle
+	b0      []float64 // p
+	y       float64   // s: the standard deviation of the least-squares residuals
+	logDetR float64   // log|R'R|
+}
+
+// New joins a spec with the data of a frame: it reads the formulas, builds the design, leaves out
+// rows with missing values and sums up the rest. The result does not depend on the order
+// of the rows. Errors are [*SpecError], [*FormulaError] and [*DataError].
+func New(f *frame.Frame, s Spec) (*Model, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d, err := buildDesign(f, s)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{spec: s, design: d}
+	if len(d.y) == 0 {
+		return nil, &DataError{Column: s.Outcome, Message: "no row is complete in all columns of the model"}
+	}
+	p := len(d.xNames)
+	if p == 0 {
+		return nil, &SpecError{"fixed", "leaves no column to estimate"}
+	}
+	if len(d.y) <= p {
+		return nil, &DataError{Column: s.Outcome, Message: fmt.Sprintf("%d complete rows cannot tell %d fixed effects apart from chance", len(d.y), p)}
+	}
+	u, err := readUnits(f, s, d.rows)
+	if err != nil {
+		return nil, err
+	}
+	m.roles, m.bounds = u.roleLevels, u.bounds
+	m.cov = newCovariance(d.random, s.Residual, len(u.roleLevels))
+	x, y, err := m.rescale()
+	if err != nil {
+		return nil, err
+	}
+	m.stats = collect(m.layouts(u), m.bounds, x, y, p)
+	return m, nil
+}
+
+// DataError says what about the data stands in the way of a model.
+type DataError struct {
+	Column  string // the column concerned; may be empty
+	Message string
+}
+
+func (e *DataError) Error() string {
+	if e.Column == "" {
+		return e.Message
+	}
+	return fmt.Sprintf("column %q: %s", e.Column, e.Message)
+}
+
+// units tells, for each row of the design, whose it is and when.
+type units struct {
+	bounds       []int // first row of each couple, and the number of rows
+	role, person []int
+	time         []float64
+	roleLevels   []string
+}
+
+func readUnits(f *frame.Frame, s Spec, rows []int) (*units, error) {
+	u := &units{role: make([]int, len(rows)), person: make([]int, len(rows)), time: make([]float64, len(rows))}
+	couple, _ := f.Column(s.Couple) // buildDesign has checked that the columns are there
+	var role, person, time frame.Column
+	if s.Role != "" {
+		role, _ = f.Column(s.Role)
+		used := map[string]int{}
+		for _, r := range rows {
+			used[role.Label(r)] = 0
+		}
+		for l := range used {
+			u.roleLevels = append(u.roleLevels, l)
+		}
+		slices.SortFunc(u.roleLevels, frame.Natural)
+		for i, l := range u.roleLevels {
+			used[l] = i
+		}
+		for i, r := range rows {
+			u.role[i] = used[role.Label(r)]
+		}
+	}
+	if s.Person != "" {
+		person, _ = f.Column(s.Person)
+	}
+	if s.Time != "" {
+		time, _ = f.Column(s.Time)
+	}
+	people := map[string]int{}
+	for i, r := range rows {
+		if i == 0 || couple.Label(r) != couple.Label(rows[i-1]) {
+			u.bounds = append(u.bounds, i)
+			clear(people)
+		}
+		who := ""
+		switch {
+		case s.Person != "":
+			who = person.Label(r)
+		case s.Role != "":
+			who = role.Label(r)
+		}
+		if _, ok := people[who]; !ok {
+			people[who] = len(people)
+		}
+		u.person[i] = people[who]
+		if s.Time != "" {
+			u.time[i] = time.Values[r]
+		}
+	}
+	u.bounds = append(u.bounds, len(rows))
+	return u, nil
+}
+
+// layouts describes each couple by no more than its V depends on, so that as many couples as possible
+// share one.
+func (m *Model) layouts(u *units) []*layout {
+	r := m.spec.Residual
+	list := make([]*layout, len(u.bounds)-1)
+	for i := range list {
+		lo, hi := u.bounds[i], u.bounds[i+1]
+		l := &layout{n: hi - lo, role: make([]int, hi-lo), person: make([]int, hi-lo), time: make([]float64, hi-lo)}
+		if r.Variance == VarianceByRole {
+			copy(l.role, u.role[lo:hi])
+		}
+		if r.CrossPartner || r.Serial != SerialNone {
+			copy(l.person, u.person[lo:hi])
+			first := slices.Min(u.time[lo:hi])
+			for j := range l.time {
+				l.time[j] = u.time[lo+j] - first
+			}
+			if r.Serial == SerialNone {
+				rank(l.time)
+			}
+		}
+		for _, t := range m.design.random {
+			q := len(t.names)
+			lt := layoutTerm{q: q, group: make([]int, hi-lo), z: t.z[lo*q : hi*q]}
+			seen := map[int]int{}
+			for j := range lt.group {
+				g := t.group[lo+j]
+				if _, ok := seen[g]; !ok {
+					seen[g] = len(seen)
+				}
+				lt.group[j] = seen[g]
+			}
+			l.terms = append(l.terms, lt)
+		}
+		list[i] = l
+	}
+	return list
+}
+
+// rank replaces times by their rank among the distinct times: without serial correlation only
+// which rows fall on the same occasion matters.
+func rank(times []float64) {
+	distinct := slices.Clone(times)
+	slices.Sort(distinct)
+	distinct = slices.Compact(distinct)
+	for j, t := range times {
+		i, _ := slices.BinarySearch(distinct, t)
+		times[j] = float64(i)
+	}
+}
+
+// rescale makes m.scale and returns Q (n x p) and y*.
+func (m *Model) rescale() (q, y []float64, err error) {
+	d := m.design
+	n, p := len(d.y), len(d.xNames)
+	q, y = slices.Clone(d.x), slices.Clone(d.y)
+	r := make([]float64, p*p)
+	for i := range p {
+		r[i*p+i] = 1
+	}
+	x := blas64.General{Rows: n, Cols: p, Stride: p, Data: q}
+	// Orthogonalise twice by the Cholesky factor of the cross-product: the second pass mends
+	// what the first loses on ill-conditioned columns (Yamamoto et al. 2015, CholeskyQR2).
+	for range 2 {
+		xtx := blas64.Symmetric{N: p, Stride: p, Data: make([]float64, p*p), Uplo: blas.Upper}
+		blas64.Syrk(blas.Trans, 1/float64(n), x, 0, xtx)
+		scale := make([]float64, p) // columns to unit length first
+		for i := range p {
+			scale[i] = math.Sqrt(xtx.Data[i*p+i])
+			if !(scale[i] > 0) || math.IsInf(scale[i], 0) {
+				return nil, nil, &DataError{d.xNames[i], "is too small or too large to compute with"}
+			}
+		}
+		for i := range p {
+			for j := i; j < p; j++ {
+				xtx.Data[i*p+j] /= scale[i] * scale[j]
+			}
+		}
+		t, ok := lapack64.Potrf(xtx)
+		if !ok {
+			return nil, nil, &DataError{"", "the columns of the fixed effects are too nearly collinear to be told apart"}
+		}
+		for i := range p {
+			for j := i; j < p; j++ {
+				t.Data[i*p+j] *= scale[j]
+			}
+		}
+		blas64.Trsm(blas.Right, blas.NoTrans, 1, t, x)
+		blas64.Trmm(blas.Left, blas.NoTrans, 1, t, square(p, r))
+	}
+	m.scale.r = r
+	b := make([]float64, p) // Q'y/n
+	blas64.Gemv(blas.Trans, 1/float64(n), x, vector(y), 0, vector(b))
+	blas64.Gemv(blas.NoTrans, -1, x, vector(b), 1, vector(y))
+	total, left := norm(d.y), norm(y)
+	m.scale.y = left / math.Sqrt(float64(n))
+	if !(left > 1e-10*total) || math.IsInf(total, 0) {
+		return nil, nil, &DataError{m.spec.Outcome, "has no variation left beyond the fixed effects, so no variance can be estimated"}
+	}
+	for i := range y {
+		y[i] /= m.scale.y
+	}
+	blas64.Trsv(blas.NoTrans, blas64.Triangular{N: p, Stride: p, Data: r, Uplo: blas.Upper, Diag: blas.NonUnit}, vector(b))
+	m.scale.b0 = b
+	for i := range p {
+		m.scale.logDetR += 2 * math.Log(math.Abs(r[i*p+i]))
+	}
+	return q, y, nil
+}
+
+func norm(x []float64) float64 { return blas64.Nrm2(vector(x)) }
