@@ -1,0 +1,288 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"asem/domain"
+	"asem/events"
+)
+
+// definition is what a read model's file says about it.
+type definition struct {
+	name     string
+	version  int
+	schema   string
+	handlers map[string]handler                                  // by the wire name of the event
+	every    func(context.Context, *Tx, []events.Envelope) error // sees all envelopes of a batch; nil for most
+}
+
+// handler applies one decoded event.
+type handler struct {
+	event string
+	apply func(ctx context.Context, tx *Tx, at events.Envelope, e domain.Event) error
+}
+
+// project defines a read model. Its tables carry the version in their names, so that a higher version
+// is built beside the old one; raise it whenever a handler or the schema changes what rows look like.
+func project(name string, version int, schema string, handlers ...handler) definition {
+	d := definition{name: name, version: version, schema: schema, handlers: map[string]handler{}}
+	for _, h := range handlers {
+		if _, twice := d.handlers[h.event]; twice {
+			panic("projections: " + name + " handles " + h.event + " twice")
+		}
+		d.handlers[h.event] = h
+	}
+	return d
+}
+
+// on makes the handler of one type of event.
+func on[E domain.Event](apply func(ctx context.Context, tx *Tx, at events.Envelope, e E) error) handler {
+	var none E
+	t, ok := domain.EventTypeOf(none)
+	if !ok {
+		panic(fmt.Sprintf("projections: %T is not in the event registry", none))
+	}
+	return handler{t.Name, func(ctx context.Context, tx *Tx, at events.Envelope, e domain.Event) error {
+		return apply(ctx, tx, at, e.(E))
+	}}
+}
+
+// Projection keeps one read model up to date. Its methods may be called from many goroutines; batches are
+// applied one after the other.
+type Projection struct {
+	definition
+	store *Store
+
+	turn        turns                               // held while a batch is applied; guards what follows
+	instruments map[instrumentKey]domain.Instrument // read before; a version of an instrument never changes
+}
+
+// Name returns the name under which the projection keeps its checkpoint.
+func (p *Projection) Name() string { return p.name }
+
+// Version returns the version of the read model that this program builds.
+func (p *Projection) Version() int { return p.version }
+
+// Checkpoint returns the position of the last event applied; 0 before the first.
+func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
+	stmt, err := p.store.readStmts.get(ctx, p.store, `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2`)
+	if err != nil {
+		return 0, err
+	}
+	var at events.Position
+	if err := stmt.QueryRowContext(ctx, p.name, p.version).Scan(&at); err != nil {
+		return 0, fmt.Errorf("read the checkpoint of %s: %w", p.name, err)
+	}
+	return at, nil
+}
+
+// ApplyError tells at which event a projection stopped. The event itself is not shown: it may hold answers.
+type ApplyError struct {
+	Projection string
+	Position   events.Position
+	Type       string
+	Err        error
+}
+
+func (e *ApplyError) Error() string {
+	return fmt.Sprintf("read model %s stopped at event %d (%s): %v", e.Projection, e.Position, e.Type, e.Err)
+}
+
+func (e *ApplyError) Unwrap() error { return e.Err }
+
+// Apply brings the read model up to the end of a batch: rows and checkpoint change in one transaction.
+// The positions of a batch must grow; gaps are fine. Events at or below the checkpoint were applied
+// before and are left out, so a batch can be given again, also in other pieces.
+//
+// An event that this program cannot read stops the projection with an *[ApplyError]; it wraps
+// [events.ErrUnknownType] if the type or schema is unknown. Events before it are applied, so
+// the checkpoint stands right before the event in question, however the log was cut into batches. Any other
+// error leaves the read model as it was.
+func (p *Projection) Apply(ctx context.Context, batch []events.Envelope) error {
+	return p.apply(ctx, decodeFor(batch, p.handles))
+}
+
+// handles reports whether events of a type change this read model.
+func (p *Projection) handles(eventType string) bool {
+	_, ok := p.handlers[eventType]
+	return ok
+}
+
+// decoded is a stored event and what it says; event is nil if nobody asked for it.
+type decoded struct {
+	at    events.Envelope
+	event domain.Event
+	err   error
+}
+
+// decodeFor decodes the events that somebody wants. A type that no program of this version
+// writes is an error whoever wants it.
+func decodeFor(batch []events.Envelope, wanted func(eventType string) bool) []decoded {
+	out := make([]decoded, len(batch))
+	for i, at := range batch {
+		out[i].at = at
+		if wanted(at.Type) {
+			out[i].event, out[i].err = events.Decode(at)
+		} else if _, ok := domain.EventTypeNamed(at.Type); !ok {
+			out[i].err = events.ErrUnknownType
+		}
+	}
+	return out
+}
+
+func (p *Projection) apply(ctx context.Context, batch []decoded) error {
+	for i := 1; i < len(batch); i++ {
+		if batch[i].at.Position <= batch[i-1].at.Position {
+			return fmt.Errorf("apply to %s: event %d comes after %d; a batch must be in the order of the log", p.name, batch[i].at.Position, batch[i-1].at.Position)
+		}
+	}
+	readable := len(batch)
+	for i, d := range batch {
+		// A payload that cannot be read is somebody else's matter unless this model needs it; an
+		// unknown type may be anybody's.
+		if d.err != nil && (p.handles(d.at.Type) || errors.Is(d.err, events.ErrUnknownType) && !known(d.at.Type)) {
+			readable = i
+			break
+		}
+	}
+	if readable > 0 {
+		if err := p.commit(ctx, batch[:readable]); err != nil {
+			return err
+		}
+	}
+	if readable < len(batch) {
+		bad := batch[readable]
+		return &ApplyError{p.name, bad.at.Position, bad.at.Type, bad.err}
+	}
+	return nil
+}
+
+func known(eventType string) bool {
+	_, ok := domain.EventTypeNamed(eventType)
+	return ok
+}
+
+// commit applies readable events in one transaction.
+func (p *Projection) commit(ctx context.Context, batch []decoded) error {
+	sqlTx, done, err := p.begin(ctx)
+	if err != nil {
+		return fmt.Errorf("apply to %s: %w", p.name, err)
+	}
+	defer done()
+	tx := &Tx{tx: sqlTx, projection: p}
+
+	// Writing the row locks it: of two processes with the same batch the second waits here, and
+	// then finds the work done.
+	var before events.Position
+	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 RETURNING position`, p.name, p.version)
+	if err == nil {
+		err = row.Scan(&before)
+	}
+	if err != nil {
+		return fmt.Errorf("lock the checkpoint of %s: %w", p.name, err)
+	}
+	for len(batch) > 0 && batch[0].at.Position <= before {
+		batch = batch[1:]
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := p.handle(ctx, tx, batch); err != nil {
+		return err
+	}
+	last := batch[len(batch)-1].at
+	if err := tx.Exec(ctx, `UPDATE checkpoint SET position = $3, recorded_at = $4, updated_at = $5 WHERE projection = $1 AND version = $2`,
+		p.name, p.version, int64(last.Position), micros(last.RecordedAt), micros(p.store.now())); err != nil {
+		return fmt.Errorf("apply to %s: %w", p.name, err)
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return fmt.Errorf("apply to %s: %w", p.name, err)
+	}
+	p.store.notify()
+	return nil
+}
+
+// begin starts a transaction when it is this projection's turn. done rolls back whatever was not
+// committed.
+func (p *Projection) begin(ctx context.Context) (tx *sql.Tx, done func(), err error) {
+	if err := p.turn.take(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := p.store.writing.take(ctx); err != nil {
+		p.turn.give()
+		return nil, nil, err
+	}
+	tx, err = p.store.writer.BeginTx(ctx, nil)
+	if err != nil {
+		p.store.writing.give()
+		p.turn.give()
+		return nil, nil, err
+	}
+	return tx, func() {
+		_ = tx.Rollback() // says only that it was committed
+		p.store.writing.give()
+		p.turn.give()
+	}, nil
+}
+
+func (p *Projection) handle(ctx context.Context, tx *Tx, batch []decoded) error {
+	for _, d := range batch {
+		h, ok := p.handlers[d.at.Type]
+		if !ok {
+			continue
+		}
+		if err := h.apply(ctx, tx, d.at, d.event); err != nil {
+			return &ApplyError{p.name, d.at.Position, d.at.Type, err}
+		}
+	}
+	if p.every == nil {
+		return nil
+	}
+	envelopes := make([]events.Envelope, len(batch))
+	for i, d := range batch {
+		envelopes[i] = d.at
+	}
+	if err := p.every(ctx, tx, envelopes); err != nil {
+		return fmt.Errorf("apply to %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// reset empties the read model and puts its checkpoint before the first event.
+func (p *Projection) reset(ctx context.Context) error {
+	sqlTx, done, err := p.begin(ctx)
+	if err != nil {
+		return fmt.Errorf("empty %s: %w", p.name, err)
+	}
+	defer done()
+	p.instruments = nil
+	for _, table := range p.tables() {
+		statement := `DELETE FROM ` + table
+		if p.store.dialect == PostgreSQL {
+			statement = `TRUNCATE ` + table // a DELETE would leave every row behind as dead weight
+		}
+		if _, err := sqlTx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("empty %s: %w", p.name, err)
+		}
+	}
+	if _, err := sqlTx.ExecContext(ctx, `UPDATE checkpoint SET position = 0, recorded_at = 0, updated_at = $3 WHERE projection = $1 AND version = $2`,
+		p.name, p.version, micros(p.store.now())); err != nil {
+		return fmt.Errorf("empty %s: %w", p.name, err)
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return fmt.Errorf("empty %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// tables lists the names of the model's tables in the database.
+func (p *Projection) tables() []string {
+	var names []string
+	for _, m := range createTable.FindAllStringSubmatch(p.schema, -1) {
+		names = append(names, p.store.tables[m[1]])
+	}
+	return names
+}

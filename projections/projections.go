@@ -1,0 +1,14 @@
+package projections
+
+// definitions lists every read model, in the order in which their events begin.
+func definitions() []definition {
+	return []definition{
+		moments(),
+		studies(),
+		couples(),
+		trajectories(),
+	}
+}
+
+// auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened.
+var auditOnly = []string{}

@@ -1,0 +1,313 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"sync"
+	"time"
+
+	"asem/domain"
+	"asem/events"
+)
+
+// Dialect names the kind of database behind a store. The statements are the same for both; only what
+// surrounds them differs.
+type Dialect string
+
+// The databases.
+const (
+	SQLite     Dialect = "sqlite"
+	PostgreSQL Dialect = "postgres"
+)
+
+// forever stands in to_position of a row that still holds.
+const forever = math.MaxInt64
+
+// Store is the database of the read models. It may be used from many goroutines, and several processes
+// may have one open.
+type Store struct {
+	writer, reader *sql.DB
+	dialect        Dialect
+	now            func() time.Time
+	tables         map[string]string // logical name -> name with the version of its projection
+	projections    []*Projection
+
+	writeStmts, readStmts stmts
+	writing               turns // how many transactions may write at once
+
+	mu      sync.Mutex
+	applied chan struct{} // closed and replaced whenever a checkpoint moves
+}
+
+// NewStore returns a store on databases that are open already, and creates what tables it lacks. writer
+// must begin transactions that lock at once (SQLite: _txlock=immediate) and have at least two connections, for
+// statements are prepared while a transaction runs; reader may be the same database. The store owns both from
+// now on.
+func NewStore(ctx context.Context, writer, reader *sql.DB, dialect Dialect) (*Store, error) {
+	s := &Store{
+		writer: writer, reader: reader, dialect: dialect, now: time.Now,
+		tables:  map[string]string{},
+		applied: make(chan struct{}),
+		writing: make(turns, 16),
+	}
+	if dialect == SQLite {
+		s.writing = make(turns, 1) // waiting here is fairer and cheaper than waiting for the file's lock
+	}
+	s.writeStmts.db, s.readStmts.db = writer, reader
+	for _, d := range definitions() {
+		for _, m := range placeholder.FindAllStringSubmatch(d.schema, -1) {
+			s.tables[m[1]] = fmt.Sprintf("%s_v%d", m[1], d.version)
+		}
+		s.projections = append(s.projections, &Projection{definition: d, store: s, turn: make(turns, 1)})
+	}
+	if err := s.create(ctx); err != nil {
+		return nil, fmt.Errorf("create the read models: %w", err)
+	}
+	return s, nil
+}
+
+// Close frees the databases.
+func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Close()) }
+
+// All lists the projections of a store, in the order in which their events begin.
+func All(s *Store) []*Projection { return s.projections }
+
+const checkpointSchema = `
+CREATE TABLE IF NOT EXISTS checkpoint (
+	projection  TEXT NOT NULL,
+	version     BIGINT NOT NULL,
+	position    BIGINT NOT NULL, -- of the last event applied
+	recorded_at BIGINT NOT NULL, -- of that event
+	updated_at  BIGINT NOT NULL, -- when it was applied
+	PRIMARY KEY (projection, version)
+)`
+
+// create makes the tables of every projection that has no checkpoint yet.
+func (s *Store) create(ctx context.Context) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if s.dialect == PostgreSQL {
+		// Two processes that start together must not create the same table at once.
+		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7021400)`); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, checkpointSchema); err != nil {
+		return err
+	}
+	for _, p := range s.projections {
+		if _, err := tx.ExecContext(ctx, s.expand(p.schema)); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO checkpoint (projection, version, position, recorded_at, updated_at)
+			VALUES ($1, $2, 0, 0, $3) ON CONFLICT DO NOTHING`, p.name, p.version, micros(s.now())); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
+
+// expand replaces {score} by the name that the table has in the version this program reads and writes.
+func (s *Store) expand(text string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(m string) string {
+		name, ok := s.tables[m[1:len(m)-1]]
+		if !ok {
+			panic("projections: no read model has a table " + m)
+		}
+		return name
+	})
+}
+
+// turns lets as many in as it has room for.
+type turns chan struct{}
+
+func (t turns) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) give() { <-t }
+
+// stmts keeps the prepared statements of one database by their text.
+type stmts struct {
+	db *sql.DB
+	mu sync.RWMutex
+	by map[string]*sql.Stmt
+}
+
+func (c *stmts) get(ctx context.Context, s *Store, text string) (*sql.Stmt, error) {
+	c.mu.RLock()
+	stmt, ok := c.by[text]
+	c.mu.RUnlock()
+	if ok {
+		return stmt, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if stmt, ok := c.by[text]; ok {
+		return stmt, nil
+	}
+	stmt, err := c.db.PrepareContext(ctx, s.expand(text))
+	if err != nil {
+		return nil, fmt.Errorf("prepare a statement: %w", err)
+	}
+	if c.by == nil {
+		c.by = map[string]*sql.Stmt{}
+	}
+	c.by[text] = stmt
+	return stmt, nil
+}
+
+// State is how far a projection has come.
+type State struct {
+	Projection string
+	Version    int
+	Position   events.Position // of the last event applied; 0 before the first
+	RecordedAt time.Time       // of that event; zero before the first
+	UpdatedAt  time.Time       // when it was applied
+}
+
+// States tells how far each projection has come, in the order of [All].
+func (s *Store) States(ctx context.Context) ([]State, error) {
+	rows, err := s.query(ctx, `SELECT projection, version, position, recorded_at, updated_at FROM checkpoint`)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	byName := map[string]State{}
+	err = each(rows, func(scan scanner) error {
+		var c State
+		var recorded, updated int64
+		if err := scan(&c.Projection, &c.Version, &c.Position, &recorded, &updated); err != nil {
+			return err
+		}
+		c.RecordedAt, c.UpdatedAt = timeOf(recorded), timeOf(updated)
+		byName[fmt.Sprintf("%s %d", c.Projection, c.Version)] = c
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	states := make([]State, 0, len(s.projections))
+	for _, p := range s.projections {
+		c, ok := byName[fmt.Sprintf("%s %d", p.name, p.version)]
+		if !ok {
+			return nil, fmt.Errorf("read model %s has no checkpoint: its tables were removed while the program ran", p.name)
+		}
+		states = append(states, c)
+	}
+	return states, nil
+}
+
+// Position returns the position up to which every read model has seen the log.
+func (s *Store) Position(ctx context.Context) (events.Position, error) {
+	states, err := s.States(ctx)
+	if err != nil {
+		return 0, err
+	}
+	at := events.Position(forever)
+	for _, c := range states {
+		at = min(at, c.Position)
+	}
+	return at, nil
+}
+
+// waitStep bounds how long a wait relies on the notification of this process alone: another process
+// may be the one that applies events.
+const waitStep = 200 * time.Millisecond
+
+// WaitFor returns once every read model has seen the log up to a position, or ctx's error if that ends first.
+func (s *Store) WaitFor(ctx context.Context, position events.Position) error {
+	for {
+		moved := s.moved()
+		at, err := s.Position(ctx)
+		if err != nil {
+			return err
+		}
+		if at >= position {
+			return nil
+		}
+		step := time.NewTimer(waitStep)
+		select {
+		case <-ctx.Done():
+			step.Stop()
+			return ctx.Err()
+		case <-moved:
+		case <-step.C:
+		}
+		step.Stop()
+	}
+}
+
+// moved returns a channel that is closed when a checkpoint moves next in this process.
+func (s *Store) moved() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied
+}
+
+func (s *Store) notify() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.applied)
+	s.applied = make(chan struct{})
+}
+
+// query reads with a prepared statement.
+func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	stmt, err := s.readStmts.get(ctx, s, text)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, args...)
+}
+
+// scanner copies the columns of the current row.
+type scanner func(dest ...any) error
+
+// each calls f for every row and closes rows.
+func each(rows *sql.Rows, f func(scanner) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// timeOf reads what micros writes: 0 is no time.
+func timeOf(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+func notFound(path, format string, args ...any) error {
+	return &domain.Error{Code: domain.NotFound, Path: path, Message: fmt.Sprintf(format, args...)}
+}
+
+func invalid(path, format string, args ...any) error {
+	return &domain.Error{Code: domain.Invalid, Path: path, Message: fmt.Sprintf(format, args...)}
+}
