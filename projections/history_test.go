@@ -124,7 +124,7 @@ func day0(n int) domain.Date { return domain.NewDate(2026, 1, 5).AddDays(n) }
 
 func ptr[T any](v T) *T { return &v }
 
-// scale is a small instrument of three items of 1 to 7, the last reversed.
+// smallInstrument has one scale of three items of 1 to 7, the last reversed; one of them may be missing.
 func smallInstrument(code, construct string) domain.Instrument {
 	items := []domain.Item{}
 	keyed := []domain.KeyedItem{}
@@ -133,7 +133,8 @@ func smallInstrument(code, construct string) domain.Instrument {
 		keyed = append(keyed, domain.KeyedItem{ID: id, Reverse: id == "i3"})
 	}
 	return domain.Instrument{Code: code, Version: "1", Title: "Test of " + construct, Items: items,
-		Scales: []domain.Scale{{Code: construct, Title: construct, Items: keyed, Method: "mean"}}}
+		Scales: []domain.Scale{{Code: construct, Title: construct, Items: keyed, Method: domain.Mean,
+			Missing: domain.MissingRule{Rule: domain.PersonMean, MaxShare: 0.34}}}}
 }
 
 // answers to smallInstrument.

@@ -7,6 +7,9 @@ func definitions() []definition {
 		studies(),
 		couples(),
 		trajectories(),
+		ratings(),
+		diaries(),
+		compliances(),
 	}
 }
 

@@ -61,7 +61,7 @@ func trajectories() definition {
 				return err
 			}
 			return tx.openScore(ctx, at.Position, Score{SeriesID: SeriesID{PersonID{at.Study, couple, e.Role}, e.Construct}, Wave: e.Wave,
-				Status: domain.ScoreScored, Value: &e.Value, MeasuredAt: e.MeasuredAt})
+				Status: domain.Scored, Value: &e.Value, MeasuredAt: e.MeasuredAt})
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ScoreCorrected) error {
 			couple, err := coupleOf(at)

@@ -30,7 +30,7 @@ func TestTrajectoryScoresAnswersAndKeepsWhatWasBelieved(t *testing.T) {
 		return scoreAt(scoreOf(who, wave, "avo", day.At(12, time.UTC), in.Score(a)[0]), at)
 	}
 	fromOutside := func(value float64, at events.Position) Score {
-		return Score{SeriesID: satisfaction, Wave: 1, Status: domain.ScoreScored, Value: ptr(value), MeasuredAt: day0(0).At(12, time.UTC), Position: at}
+		return Score{SeriesID: satisfaction, Wave: 1, Status: domain.Scored, Value: ptr(value), MeasuredAt: day0(0).At(12, time.UTC), Position: at}
 	}
 	byID := func(v View) map[SeriesID]Trajectory {
 		m, err := v.TrajectoriesByID(t.Context(), []SeriesID{avoidance, satisfaction, {who, "nothing"}})
@@ -38,7 +38,7 @@ func TestTrajectoryScoresAnswersAndKeepsWhatWasBelieved(t *testing.T) {
 		return m
 	}
 	assert.Equal(t, map[SeriesID]Trajectory{
-		avoidance: {avoidance, []Score{score(1, answers(5, 4, 6), day0(2), corrected), score(2, answers(3, 3, 5), day0(120), corrected-1)}},
+		avoidance:    {avoidance, []Score{score(1, answers(5, 4, 6), day0(2), corrected), score(2, answers(3, 3, 5), day0(120), corrected-1)}},
 		satisfaction: {satisfaction, []Score{fromOutside(16, again)}},
 	}, byID(now))
 

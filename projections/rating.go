@@ -1,0 +1,288 @@
+package projections
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"asem/analysis/frame"
+	"asem/domain"
+	"asem/events"
+)
+
+const ratingSchema = `
+CREATE TABLE IF NOT EXISTS {interaction} (
+	couple_key    BYTEA NOT NULL,
+	code          TEXT NOT NULL,
+	task          TEXT NOT NULL,
+	wave          BIGINT NOT NULL,
+	duration_ms   BIGINT NOT NULL,
+	held_at       BIGINT NOT NULL,
+	from_position BIGINT NOT NULL,
+	PRIMARY KEY (couple_key, code)
+);
+CREATE TABLE IF NOT EXISTS {clip} (
+	couple_key    BYTEA NOT NULL,
+	code          TEXT NOT NULL,
+	interaction   TEXT NOT NULL,
+	start_ms      BIGINT NOT NULL,
+	end_ms        BIGINT NOT NULL,
+	from_position BIGINT NOT NULL,
+	PRIMARY KEY (couple_key, code)
+);
+CREATE TABLE IF NOT EXISTS {rating} (
+	couple_key    BYTEA NOT NULL,
+	study         TEXT NOT NULL,
+	couple        TEXT NOT NULL,
+	clip          TEXT NOT NULL,
+	scheme        TEXT NOT NULL,
+	dimension     TEXT NOT NULL,
+	target        TEXT NOT NULL, -- role; empty: the dyad
+	unit          BIGINT NOT NULL,
+	judge         TEXT NOT NULL,
+	value         DOUBLE PRECISION NOT NULL,
+	rated_at      BIGINT NOT NULL,
+	from_position BIGINT NOT NULL,
+	PRIMARY KEY (couple_key, clip, scheme, dimension, target, unit, judge)
+)`
+
+func ratings() definition {
+	return project("rating", 1, ratingSchema,
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.InteractionRecorded) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			return tx.Insert(ctx, insertInteraction, []byte(coupleKey(at.Study, couple)), e.Interaction, e.Task, e.Wave, e.DurationMs, micros(e.HeldAt), int64(at.Position))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ClipCut) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			return tx.Insert(ctx, insertClip, []byte(coupleKey(at.Study, couple)), e.Clip, e.Interaction, e.StartMs, e.EndMs, int64(at.Position))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.RatingRecorded) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			return tx.Insert(ctx, insertRating, []byte(coupleKey(at.Study, couple)), at.Study, couple, e.Clip, e.Scheme, e.Dimension, string(e.Target), e.Unit,
+				e.Judge, e.Value, micros(e.RatedAt), int64(at.Position))
+		}),
+	)
+}
+
+var (
+	insertInteraction = insertInto("interaction", "couple_key, code, task, wave, duration_ms, held_at, from_position")
+	insertClip        = insertInto("clip", "couple_key, code, interaction, start_ms, end_ms, from_position")
+	insertRating      = insertInto("rating", "couple_key, study, couple, clip, scheme, dimension, target, unit, judge, value, rated_at, from_position")
+)
+
+// Rating is what one judge saw.
+type Rating struct {
+	CoupleID
+	Wave      int // of the interaction that the clip was cut from
+	Clip      string
+	Scheme    string
+	Dimension string
+	Target    domain.Role // whose behaviour; empty: the dyad
+	Unit      int         // which interval, event or turn, from 1; 0: the whole clip
+	Judge     string
+	Value     float64
+	RatedAt   time.Time
+	Position  events.Position
+}
+
+// RatingMean is what the judges of a clip saw together.
+type RatingMean struct {
+	CoupleID
+	Wave      int
+	Clip      string
+	Scheme    string
+	Dimension string
+	Target    domain.Role
+	Mean      float64 // over units, of the mean over judges
+	Judges    int     // different ones
+	Ratings   int
+}
+
+// Interaction is a recorded interaction and its clips.
+type Interaction struct {
+	CoupleID
+	Interaction string
+	Task        string
+	Wave        int
+	DurationMs  int
+	HeldAt      time.Time
+	Clips       []Clip // in natural order of their codes
+	Position    events.Position
+}
+
+// Clip is a stretch of an interaction that is rated.
+type Clip struct {
+	Clip           string
+	StartMs, EndMs int
+	Position       events.Position
+}
+
+const ratingQuery = `SELECT r.study, r.couple, i.wave, r.clip, r.scheme, r.dimension, r.target, r.unit, r.judge, r.value, r.rated_at, r.from_position
+	FROM {rating} r
+	JOIN {clip} c ON c.couple_key = r.couple_key AND c.code = r.clip
+	JOIN {interaction} i ON i.couple_key = c.couple_key AND i.code = c.interaction
+	WHERE r.from_position <= $1 AND `
+
+func scanRating(scan scanner) (Rating, error) {
+	var r Rating
+	var rated int64
+	err := scan(&r.Study, &r.Couple, &r.Wave, &r.Clip, &r.Scheme, &r.Dimension, &r.Target, &r.Unit, &r.Judge, &r.Value, &rated, &r.Position)
+	r.RatedAt = timeOf(rated)
+	return r, err
+}
+
+// Ratings returns every rating of a study by every judge, in natural order of couple, then by wave, clip, scheme,
+// dimension, target, unit and judge.
+func (v View) Ratings(ctx context.Context, study string) ([]Rating, error) {
+	all := studyKey(study)
+	var list []Rating
+	err := v.read(ctx, "the ratings", ratingQuery+`r.couple_key > $2 AND r.couple_key < $3`, []any{[]byte(all), []byte(all.end())},
+		func(scan scanner) error {
+			r, err := scanRating(scan)
+			list = append(list, r)
+			return err
+		})
+	slices.SortFunc(list, compareRatings)
+	return list, err
+}
+
+// RatingsOf returns the ratings of couples, each in the order of [View.Ratings]; couples without ratings are left out.
+func (v View) RatingsOf(ctx context.Context, couples []CoupleID) (map[CoupleID][]Rating, error) {
+	found := map[CoupleID][]Rating{}
+	err := inParts(coupleKeys(couples), func(part []string) error {
+		condition, width := among("r.couple_key", 2, len(part))
+		return v.read(ctx, "the ratings", ratingQuery+condition, fill(nil, asBytes(part), width), func(scan scanner) error {
+			r, err := scanRating(scan)
+			found[r.CoupleID] = append(found[r.CoupleID], r)
+			return err
+		})
+	})
+	for _, list := range found {
+		slices.SortFunc(list, compareRatings)
+	}
+	return found, err
+}
+
+func coupleKeys(ids []CoupleID) []string {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = string(coupleKey(id.Study, id.Couple))
+	}
+	return keys
+}
+
+// compareRatings orders ratings so that sums are formed in one order, whatever database they come from.
+func compareRatings(a, b Rating) int {
+	return firstOf(frame.Natural(a.Couple, b.Couple), a.Wave-b.Wave, frame.Natural(a.Clip, b.Clip), strings.Compare(a.Scheme, b.Scheme),
+		strings.Compare(a.Dimension, b.Dimension), frame.Natural(string(a.Target), string(b.Target)), a.Unit-b.Unit, frame.Natural(a.Judge, b.Judge))
+}
+
+// firstOf returns the first comparison that decides.
+func firstOf(comparisons ...int) int {
+	for _, c := range comparisons {
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// MeanRatings combines the judges of each clip, per scheme, dimension and target. Ratings must be in the
+// order of [View.Ratings]; so is the result. Units count alike, however many judges rated them.
+func MeanRatings(list []Rating) []RatingMean {
+	var means []RatingMean
+	for len(list) > 0 {
+		n := run(list, func(a, b Rating) bool {
+			return a.CoupleID == b.CoupleID && a.Clip == b.Clip && a.Scheme == b.Scheme && a.Dimension == b.Dimension && a.Target == b.Target
+		})
+		r := list[0]
+		m := RatingMean{CoupleID: r.CoupleID, Wave: r.Wave, Clip: r.Clip, Scheme: r.Scheme, Dimension: r.Dimension, Target: r.Target, Ratings: n}
+		judges := map[string]bool{}
+		units := 0
+		for rest := list[:n]; len(rest) > 0; units++ {
+			k := run(rest, func(a, b Rating) bool { return a.Unit == b.Unit })
+			sum := 0.0
+			for _, r := range rest[:k] {
+				sum += r.Value
+				judges[r.Judge] = true
+			}
+			m.Mean += sum / float64(k)
+			rest = rest[k:]
+		}
+		m.Mean /= float64(units)
+		m.Judges = len(judges)
+		means = append(means, m)
+		list = list[n:]
+	}
+	return means
+}
+
+// run counts how many elements at the start belong to the first.
+func run[T any](list []T, same func(a, b T) bool) int {
+	n := 1
+	for n < len(list) && same(list[0], list[n]) {
+		n++
+	}
+	return n
+}
+
+// InteractionsOf returns the recorded interactions of couples with their clips, in natural order of their codes;
+// couples without any are left out.
+func (v View) InteractionsOf(ctx context.Context, couples []CoupleID) (map[CoupleID][]Interaction, error) {
+	byKey := map[string]CoupleID{}
+	for _, id := range couples {
+		byKey[string(coupleKey(id.Study, id.Couple))] = id
+	}
+	found := map[CoupleID][]Interaction{}
+	clips := map[CoupleID]map[string][]Clip{}
+	err := inParts(coupleKeys(couples), func(part []string) error {
+		condition, width := among("couple_key", 2, len(part))
+		args := fill(nil, asBytes(part), width)
+		err := v.read(ctx, "the clips", `SELECT couple_key, code, interaction, start_ms, end_ms, from_position FROM {clip} WHERE from_position <= $1 AND `+condition, args,
+			func(scan scanner) error {
+				var k []byte
+				var c Clip
+				var interaction string
+				if err := scan(&k, &c.Clip, &interaction, &c.StartMs, &c.EndMs, &c.Position); err != nil {
+					return err
+				}
+				id := byKey[string(k)]
+				if clips[id] == nil {
+					clips[id] = map[string][]Clip{}
+				}
+				clips[id][interaction] = append(clips[id][interaction], c)
+				return nil
+			})
+		if err != nil {
+			return err
+		}
+		return v.read(ctx, "the interactions", `SELECT couple_key, code, task, wave, duration_ms, held_at, from_position FROM {interaction} WHERE from_position <= $1 AND `+condition, args,
+			func(scan scanner) error {
+				var k []byte
+				var i Interaction
+				var held int64
+				if err := scan(&k, &i.Interaction, &i.Task, &i.Wave, &i.DurationMs, &held, &i.Position); err != nil {
+					return err
+				}
+				i.CoupleID, i.HeldAt = byKey[string(k)], timeOf(held)
+				i.Clips = clips[i.CoupleID][i.Interaction]
+				slices.SortFunc(i.Clips, func(a, b Clip) int { return frame.Natural(a.Clip, b.Clip) })
+				found[i.CoupleID] = append(found[i.CoupleID], i)
+				return nil
+			})
+	})
+	for _, list := range found {
+		slices.SortFunc(list, func(a, b Interaction) int { return frame.Natural(a.Interaction, b.Interaction) })
+	}
+	return found, err
+}
