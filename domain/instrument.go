@@ -2,10 +2,16 @@ package domain
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 )
 
 // Instrument is one version of a questionnaire with its scoring key. Wording may be absent: keys of
-// published instruments ship without it, and a lab loads the wording that it is entitled to.
+// published instruments ship without it, and a lab loads the wording that it is entitled to. Neither
+// key nor wording of a version ever changes: what departs from it is another version.
 type Instrument struct {
 	Code       string  `json:"code"`
 	Version    string  `json:"version"`
@@ -20,7 +26,8 @@ type Instrument struct {
 	Scales     []Scale `json:"scales"`
 }
 
-// Item is one question. It is known by its id, never by its place.
+// Item is one question. It is known by its id, never by its place: the same items are in use in several orders.
+// An answer is a whole number from Min to Max. Limits belong to the item, as the items of one scale may differ.
 type Item struct {
 	ID      string                       `json:"id"`
 	Tag     string                       `json:"tag,omitempty"` // a few words, not the wording, to check a key by
@@ -40,7 +47,8 @@ type Scale struct {
 	HigherIs string      `json:"higherIs,omitempty"` // in words: "more avoidant"
 }
 
-// KeyedItem is an item's place in a scale's key.
+// KeyedItem is an item's part in a scale. Reversal is a matter of the scale: an item may count as it is in
+// one and reversed in another.
 type KeyedItem struct {
 	ID      string `json:"id"`
 	Reverse bool   `json:"reverse,omitempty"` // scored as min + max - answer
@@ -55,10 +63,11 @@ const (
 	Sum  Method = "sum"
 )
 
-// MissingRule says what becomes of a score when answers are missing.
+// MissingRule says what becomes of a score when answers are missing. The zero rule is PersonMean up to
+// DefaultMaxShare; a shipped key spells its rule out, and so should a preregistration.
 type MissingRule struct {
 	Rule     string  `json:"rule"`
-	MaxShare float64 `json:"maxShare,omitempty"` // PersonMean: the largest share of items that may be missing
+	MaxShare float64 `json:"maxShare,omitempty"` // PersonMean: the largest share of the scale's items that may be missing; 0 means DefaultMaxShare
 }
 
 // The missing rules: the person's mean of the answered items stands for the missing ones, or no score is given.
@@ -67,10 +76,26 @@ const (
 	RequireComplete = "require-complete"
 )
 
+// DefaultMaxShare is the share of a scale's items that may be missing unless its rule says otherwise.
+const DefaultMaxShare = 0.20
+
+// allowed returns how many of n items may be missing.
+func (r MissingRule) allowed(n int) int {
+	if r.Rule == RequireComplete {
+		return 0
+	}
+	share := r.MaxShare
+	if share == 0 {
+		share = DefaultMaxShare
+	}
+	// 0.2 is no binary fraction: without the tolerance a product just below 3 could forbid the third of 15 items.
+	return int(share*float64(n) + 1e-9)
+}
+
 // Answer is what a participant answered to one item: a value, or the reason why there is none.
 type Answer struct {
 	Item    string `json:"item"`
-	Value   *int   `json:"value,omitempty"`
+	Value   *int   `json:"value,omitempty"`   // raw: reversal and scoring never change it
 	Missing string `json:"missing,omitempty"` // one of the reasons; empty if Value is set
 }
 
@@ -81,20 +106,33 @@ const (
 	MissingNotApplicable = "not-applicable" // does not apply to this person
 )
 
-// Validate reports every way in which the instrument contradicts itself.
+func knownMissing(reason string) bool {
+	return reason == MissingSkipped || reason == MissingNotShown || reason == MissingNotApplicable
+}
+
+// maxLimit bounds item limits, so that sums over any scale are exact in a float64.
+const maxLimit = 1_000_000
+
+var languagePattern = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
+// Validate reports every way in which the instrument contradicts itself, all joined.
 func (in Instrument) Validate() error {
 	var k checks
 	k.add(CheckCode("code", in.Code))
 	k.add(CheckCode("version", in.Version))
 	k.that(in.Title != "", "title", "the title is empty")
-	k.that(len(in.Items) > 0, "items", "the instrument asks nothing")
-	items := map[string]bool{}
+	for _, field := range []struct{ path, text string }{{"title", in.Title}, {"source", in.Source}, {"licence", in.Licence}, {"target", in.Target},
+		{"frame", in.Frame}, {"adaptation", in.Adaptation}, {"note", in.Note}} {
+		k.text(field.path, field.text)
+	}
+	k.that(len(in.Items) > 0, "items", "the instrument asks nothing; expected at least one item")
+	items := make(map[string]Item, len(in.Items))
 	for i, it := range in.Items {
 		path := fmt.Sprintf("items[%d]", i)
-		k.add(CheckCode(path+".id", it.ID))
-		k.that(!items[it.ID], path+".id", "item %q stands twice", it.ID)
-		items[it.ID] = true
-		k.that(it.Min < it.Max, path, "item %s runs from %d to %d; expected the smallest value below the largest", it.ID, it.Min, it.Max)
+		_, twice := items[it.ID]
+		k.that(!twice, path+".id", "item %q stands twice", it.ID)
+		items[it.ID] = it
+		it.check(path, &k)
 	}
 	scales := map[string]bool{}
 	for i, s := range in.Scales {
@@ -107,23 +145,73 @@ func (in Instrument) Validate() error {
 	return k.err()
 }
 
-func (s Scale) check(path string, items map[string]bool, k *checks) {
-	k.that(len(s.Items) > 0, path+".items", "scale %s has no items", s.Code)
-	k.that(s.Method == Mean || s.Method == Sum, path+".method", "%q is not a method; expected mean or sum", s.Method)
-	switch s.Missing.Rule {
-	case PersonMean:
-		k.that(s.Missing.MaxShare >= 0 && s.Missing.MaxShare < 1, path+".missing.maxShare", "the share is %v; expected 0 to below 1", s.Missing.MaxShare)
-	case RequireComplete:
-	default:
-		k.that(false, path+".missing.rule", "%q is not a rule; expected %s or %s", s.Missing.Rule, PersonMean, RequireComplete)
+func (it Item) check(path string, k *checks) {
+	k.add(CheckCode(path+".id", it.ID))
+	k.text(path+".tag", it.Tag)
+	k.that(it.Min < it.Max, path, "item %s runs from %d to %d; expected the smallest value below the largest", it.ID, it.Min, it.Max)
+	k.that(it.Min >= -maxLimit && it.Max <= maxLimit, path, "item %s runs from %d to %d; expected limits within -%d to %d", it.ID, it.Min, it.Max, maxLimit, maxLimit)
+	for _, lang := range slices.Sorted(maps.Keys(it.Text)) {
+		at := path + ".text." + lang
+		k.language(at, lang)
+		k.that(it.Text[lang] != "", at, "the wording is empty; leave the language out where there is none")
+		k.text(at, it.Text[lang])
 	}
+	for _, lang := range slices.Sorted(maps.Keys(it.Anchors)) {
+		k.language(path+".anchors."+lang, lang)
+		for _, value := range slices.Sorted(maps.Keys(it.Anchors[lang])) {
+			at := path + ".anchors." + lang + "." + value
+			v, err := strconv.Atoi(value)
+			k.that(err == nil && strconv.Itoa(v) == value && v >= it.Min && v <= it.Max, at, "%q is not a value of item %s; expected a whole number from %d to %d", value, it.ID, it.Min, it.Max)
+			k.text(at, it.Anchors[lang][value])
+		}
+	}
+}
+
+func (s Scale) check(path string, items map[string]Item, k *checks) {
+	k.text(path+".title", s.Title)
+	k.text(path+".higherIs", s.HigherIs)
+	k.that(len(s.Items) > 0, path+".items", "scale %s has no items; expected at least one", s.Code)
+	k.that(s.Method == Mean || s.Method == Sum, path+".method", "%q is not a method; expected %s or %s", s.Method, Mean, Sum)
 	seen := map[string]bool{}
-	for j, it := range s.Items {
+	var first *Item
+	mixed := false
+	for j, keyed := range s.Items {
 		path := fmt.Sprintf("%s.items[%d]", path, j)
-		k.that(items[it.ID], path, "scale %s names item %q, which the instrument does not have", s.Code, it.ID)
-		k.that(!seen[it.ID], path, "scale %s names item %q twice", s.Code, it.ID)
-		seen[it.ID] = true
+		it, known := items[keyed.ID]
+		k.that(known, path, "scale %s names item %q, which the instrument does not have", s.Code, keyed.ID)
+		k.that(!seen[keyed.ID], path, "scale %s names item %q twice", s.Code, keyed.ID)
+		seen[keyed.ID] = true
+		switch {
+		case !known:
+		case first == nil:
+			first = &it
+		default:
+			mixed = mixed || it.Min != first.Min || it.Max != first.Max
+		}
 	}
+	s.Missing.check(path+".missing", k)
+	k.that(!mixed || s.Missing.Rule == RequireComplete, path+".missing.rule",
+		"the items of scale %s have different limits, so that their mean cannot stand for a missing one; expected %s", s.Code, RequireComplete)
+}
+
+func (r MissingRule) check(path string, k *checks) {
+	switch r.Rule {
+	case PersonMean, "":
+		k.that(r.MaxShare >= 0 && r.MaxShare < 1, path+".maxShare", "the share is %v; expected 0 to below 1, where 0 means %v", r.MaxShare, DefaultMaxShare)
+	case RequireComplete:
+		k.that(r.MaxShare == 0, path+".maxShare", "the rule %s allows nothing to be missing, yet there is a share of %v", r.Rule, r.MaxShare)
+	default:
+		k.that(false, path+".rule", "%q is not a rule; expected %s or %s", r.Rule, PersonMean, RequireComplete)
+	}
+}
+
+// text refuses what could not be stored and read back unchanged.
+func (c *checks) text(path, text string) {
+	c.that(utf8.ValidString(text), path, "the text is not valid UTF-8")
+}
+
+func (c *checks) language(path, tag string) {
+	c.that(languagePattern.MatchString(tag), path, "%q is not a language; expected a tag such as en, de or he", tag)
 }
 
 // Item returns the item with an id.
@@ -131,11 +219,12 @@ func (in Instrument) Item(id string) (Item, bool) {
 	return find(in.Items, func(it Item) bool { return it.ID == id })
 }
 
-// CheckAnswers refuses answers that the instrument cannot have. Items without an answer are no error:
-// they are missing.
+// CheckAnswers refuses answers that the instrument cannot have: to an unknown item, twice to one item, out of
+// the item's range, with both or neither of a value and a reason. All problems are joined, each under the id of its
+// item; none repeats what was answered. An item without any answer is no error: it is missing.
 func (in Instrument) CheckAnswers(answers []Answer) error {
 	var k checks
-	seen := map[string]bool{}
+	seen := make(map[string]bool, len(answers))
 	for _, a := range answers {
 		it, ok := in.Item(a.Item)
 		if !ok {
@@ -146,16 +235,18 @@ func (in Instrument) CheckAnswers(answers []Answer) error {
 		seen[a.Item] = true
 		switch {
 		case a.Value == nil:
-			k.that(a.Missing == MissingSkipped || a.Missing == MissingNotShown || a.Missing == MissingNotApplicable, a.Item,
-				"there is neither a value nor a reason why it is missing; expected %s, %s or %s", MissingSkipped, MissingNotShown, MissingNotApplicable)
+			k.that(knownMissing(a.Missing), a.Item, "there is neither a value nor a known reason why it is missing; expected %d to %d, or %s, %s or %s",
+				it.Min, it.Max, MissingSkipped, MissingNotShown, MissingNotApplicable)
 		case a.Missing != "":
-			k.that(false, a.Item, "there is a value and a reason why it is missing")
+			k.that(false, a.Item, "there is both a value and a reason why it is missing; expected one of them")
 		default:
-			k.that(*a.Value >= it.Min && *a.Value <= it.Max, a.Item, "the answer is out of range; expected %d to %d", it.Min, it.Max)
+			k.that(it.takes(*a.Value), a.Item, "the answer is out of range; expected %d to %d", it.Min, it.Max)
 		}
 	}
 	return k.err()
 }
+
+func (it Item) takes(value int) bool { return value >= it.Min && value <= it.Max }
 
 // ScaleRange returns the smallest and largest score that a scale can have.
 func (in Instrument) ScaleRange(s Scale) (lo, hi float64) {
@@ -169,4 +260,22 @@ func (in Instrument) ScaleRange(s Scale) (lo, hi float64) {
 		lo, hi = lo/n, hi/n
 	}
 	return lo, hi
+}
+
+// clone shares nothing with the instrument it is made from.
+func (in Instrument) clone() Instrument {
+	in.Items = slices.Clone(in.Items)
+	for i := range in.Items {
+		it := &in.Items[i]
+		it.Text = maps.Clone(it.Text)
+		it.Anchors = maps.Clone(it.Anchors)
+		for lang, anchors := range it.Anchors {
+			it.Anchors[lang] = maps.Clone(anchors)
+		}
+	}
+	in.Scales = slices.Clone(in.Scales)
+	for i := range in.Scales {
+		in.Scales[i].Items = slices.Clone(in.Scales[i].Items)
+	}
+	return in
 }

@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // ScoreStatus says how a score came about, or why there is none.
 type ScoreStatus string
@@ -27,15 +24,20 @@ type Score struct {
 	Reason        string      `json:"reason,omitempty"` // in words, when there is no value
 }
 
-// Score applies the key to raw answers, one score for each scale in the key's order. Reversed items count as
-// min + max - answer, with the item's own limits. The answers are not changed.
+// Score applies the key to raw answers: one score for each scale, in the key's order, whatever the order of
+// the answers. Reversed items count as min + max - answer, with the item's own limits. The answers are not changed.
 //
-// Under PersonMean the mean of the answered items stands for the missing ones as long as no more
-// than MaxShare of the scale's items are missing: the mean is over the answered items, and a sum is that mean
-// times the number of items. Answers that CheckAnswers would refuse are taken as missing.
+// With every item answered the value is their mean or sum. Under PersonMean the mean of the answered items
+// stands for the missing ones as long as no more than MaxShare of the scale's items are missing: a mean is then over the
+// answered items, a sum is that mean times the number of items. Beyond that, and under RequireComplete, there is no
+// value but a reason. An item without an answer, and an answer that CheckAnswers would refuse, is missing. The value
+// lies within ScaleRange, for an instrument that Validate accepts.
 func (in Instrument) Score(answers []Answer) []Score {
 	byItem := make(map[string]Answer, len(answers))
 	for _, a := range answers {
+		if _, twice := byItem[a.Item]; twice {
+			a = Answer{Item: a.Item} // which of the two was meant cannot be known
+		}
 		byItem[a.Item] = a
 	}
 	scores := make([]Score, len(in.Scales))
@@ -47,51 +49,47 @@ func (in Instrument) Score(answers []Answer) []Score {
 
 func (in Instrument) scoreScale(s Scale, answers map[string]Answer) Score {
 	out := Score{Scale: s.Code, ItemsTotal: len(s.Items), KeyVersion: in.Ref().String()}
-	sum, inapplicable := 0.0, 0
+	sum, inapplicable := 0, 0
 	for _, k := range s.Items {
-		it, _ := in.Item(k.ID)
-		a, ok := answers[k.ID]
+		it, known := in.Item(k.ID)
+		a := answers[k.ID]
 		switch {
-		case ok && a.Value != nil && *a.Value >= it.Min && *a.Value <= it.Max:
-			v := *a.Value
-			if k.Reverse {
-				v = it.Min + it.Max - v
+		case a.Value == nil:
+			if a.Missing == MissingNotApplicable || a.Missing == MissingNotShown {
+				inapplicable++
 			}
-			sum += float64(v)
+		case known && a.Missing == "" && it.takes(*a.Value):
+			sum += k.scored(it, *a.Value)
 			out.ItemsAnswered++
-		case ok && (a.Missing == MissingNotApplicable || a.Missing == MissingNotShown):
-			inapplicable++
 		}
 	}
-	missing := out.ItemsTotal - out.ItemsAnswered
+	missing, allowed := out.ItemsTotal-out.ItemsAnswered, s.Missing.allowed(out.ItemsTotal)
 	switch {
 	case inapplicable == out.ItemsTotal:
 		out.Status, out.Reason = NotApplicable, "no item of the scale applies or was shown"
 		return out
 	case missing == 0:
 		out.Status = Scored
-	// The tolerance keeps 1 of 5 within a share of 0.2, which no binary fraction equals.
-	case s.Missing.Rule == PersonMean && out.ItemsAnswered > 0 && float64(missing) <= s.Missing.MaxShare*float64(out.ItemsTotal)+1e-9:
+	case missing <= allowed && out.ItemsAnswered > 0:
 		out.Status = Prorated
 	default:
 		out.Status = TooManyMissing
-		out.Reason = fmt.Sprintf("%d of %d items are missing; the rule allows %d", missing, out.ItemsTotal, s.allowedMissing())
+		out.Reason = fmt.Sprintf("%d of %d items are missing; the rule allows %d", missing, out.ItemsTotal, allowed)
 		return out
 	}
-	v := sum / float64(out.ItemsAnswered)
+	v := float64(sum)
 	if s.Method == Sum {
 		v *= float64(out.ItemsTotal)
-		if missing == 0 {
-			v = sum // exactly
-		}
 	}
+	v /= float64(out.ItemsAnswered) // one rounding, and none in a complete sum
 	out.Value = &v
 	return out
 }
 
-func (s Scale) allowedMissing() int {
-	if s.Missing.Rule != PersonMean {
-		return 0
+// scored returns what an answer counts for in the scale.
+func (k KeyedItem) scored(it Item, answer int) int {
+	if k.Reverse {
+		return it.Min + it.Max - answer
 	}
-	return int(math.Floor(s.Missing.MaxShare*float64(len(s.Items)) + 1e-9))
+	return answer
 }
