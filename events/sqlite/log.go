@@ -1,0 +1,224 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"asem/domain"
+	"asem/events"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Log is an event log in a SQLite file.
+type Log struct {
+	path      string
+	writer    *sql.DB // one connection
+	reader    *sql.DB
+	statement statements
+	committer *events.Committer
+	waker     *events.Waker
+	closed    atomic.Bool
+}
+
+var _ events.Log = (*Log)(nil)
+
+// Open opens the log in a file, which is made if it is not there.
+func Open(ctx context.Context, path string) (*Log, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	source := func(more string) string {
+		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String() + "?_pragma=busy_timeout(30000)&_pragma=synchronous(FULL)&" + more
+	}
+	l := &Log{path: path, waker: events.NewWaker()}
+	if l.writer, err = sql.Open("sqlite", source("_pragma=journal_mode(WAL)&_txlock=immediate")); err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	l.writer.SetMaxOpenConns(1)
+	if l.reader, err = sql.Open("sqlite", source("_pragma=query_only(1)")); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the log: %w", err), l.writer.Close())
+	}
+	l.reader.SetMaxOpenConns(8)
+	l.reader.SetMaxIdleConns(8)
+	if err := l.prepare(ctx); err != nil {
+		return nil, errors.Join(l.explain(err), l.reader.Close(), l.writer.Close())
+	}
+	l.committer = events.NewCommitter(l.begin, time.Now, l.waker.Move)
+	return l, nil
+}
+
+// prepare migrates the file and prepares the statements.
+func (l *Log) prepare(ctx context.Context) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, l.writer, dir)
+	if err != nil {
+		return err
+	}
+	at, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if known := p.ListSources(); at > known[len(known)-1].Version {
+		return &domain.Error{Code: domain.Invalid, Path: l.path, Message: fmt.Sprintf(
+			"the log has schema %d and this program knows up to %d; use the newer asem that wrote it", at, known[len(known)-1].Version)}
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return err
+	}
+	return l.statement.prepare(ctx, l.writer, l.reader)
+}
+
+// explain translates what SQLite says into what a person can act on.
+func (l *Log) explain(err error) error {
+	var e *driver.Error
+	if err == nil || !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case lib.SQLITE_NOTADB, lib.SQLITE_CORRUPT:
+		return &domain.Error{Code: domain.Invalid, Path: l.path, Message: "the file is not an event log, or is damaged; restore it from a backup", Err: err}
+	case lib.SQLITE_CANTOPEN, lib.SQLITE_PERM, lib.SQLITE_READONLY:
+		return &domain.Error{Code: domain.Invalid, Path: l.path, Message: "the log cannot be opened for writing; expected a file in a folder that you may write to", Err: err}
+	case lib.SQLITE_FULL:
+		return fmt.Errorf("%w: %w", events.ErrFull, err)
+	case lib.SQLITE_IOERR:
+		if strings.Contains(err.Error(), "no space") {
+			return fmt.Errorf("%w: %w", events.ErrFull, err)
+		}
+	case lib.SQLITE_BUSY:
+		return &domain.Error{Code: domain.Unavailable, Path: l.path, Message: "another process holds the log; try again", Err: err}
+	}
+	return err
+}
+
+// Append implements [events.Log].
+func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
+	r, err := l.committer.Append(ctx, a)
+	return r, l.explain(err)
+}
+
+// Lookup implements [events.Log].
+func (l *Log) Lookup(ctx context.Context, command uuid.UUID) (events.Receipt, bool, error) {
+	if l.closed.Load() {
+		return events.Receipt{}, false, events.ErrClosed
+	}
+	r, err := scanReceipt(l.statement.readReceipt.QueryRowContext(ctx, command[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return events.Receipt{}, false, nil
+	}
+	r.Duplicate = true
+	return r, err == nil, wrap(ctx, "look up a command", err)
+}
+
+// ReadStream implements [events.Log].
+func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Version, limit int) ([]events.Envelope, error) {
+	if limit <= 0 {
+		limit = -1 // SQLite's word for no limit
+	}
+	return l.read(ctx, "read "+string(s), l.statement.readStream, string(s), int64(after), limit)
+}
+
+// Read implements [events.Log].
+func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]events.Envelope, error) {
+	if limit <= 0 {
+		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
+	}
+	return l.read(ctx, "read the log", l.statement.readAll, int64(after), limit)
+}
+
+func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any) ([]events.Envelope, error) {
+	if l.closed.Load() {
+		return nil, events.ErrClosed
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, wrap(ctx, what, err)
+	}
+	defer rows.Close()
+	var list []events.Envelope
+	for rows.Next() {
+		e, err := scanEnvelope(rows)
+		if err != nil {
+			return nil, wrap(ctx, what, err)
+		}
+		list = append(list, e)
+	}
+	return list, wrap(ctx, what, rows.Err())
+}
+
+// Head implements [events.Log].
+func (l *Log) Head(ctx context.Context) (events.Position, error) {
+	if l.closed.Load() {
+		return 0, events.ErrClosed
+	}
+	var head int64
+	err := l.statement.readHead.QueryRowContext(ctx).Scan(&head)
+	return events.Position(head), wrap(ctx, "read the head of the log", err)
+}
+
+// pollEvery is how long a commit by another process may go unnoticed.
+const pollEvery = 500 * time.Millisecond
+
+// Wait implements [events.Log]. A commit through this handle wakes it at once; one by another process is found by
+// looking.
+func (l *Log) Wait(ctx context.Context, after events.Position) error {
+	for {
+		head, err := l.Head(ctx)
+		if err != nil {
+			return err
+		}
+		if head > after {
+			return nil
+		}
+		turn, cancel := context.WithTimeout(ctx, pollEvery)
+		err = l.waker.Wait(turn, after)
+		cancel()
+		if err == nil || errors.Is(err, events.ErrClosed) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// Close implements [events.Log].
+func (l *Log) Close() error {
+	if l.closed.Swap(true) {
+		return nil
+	}
+	l.committer.Close()
+	l.waker.Close()
+	return errors.Join(l.reader.Close(), l.writer.Close())
+}
+
+// wrap says what was being done. A cancelled context is reported as such, whatever the driver makes of it.
+func wrap(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
