@@ -1,0 +1,290 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"asem/domain"
+	"asem/events"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DefaultSchema is the schema that [Open] keeps the log in.
+const DefaultSchema = "asem_log"
+
+// Log is an event log in a PostgreSQL schema.
+type Log struct {
+	pool      *pgxpool.Pool
+	channel   string // on which commits are announced
+	committer *events.Committer
+	waker     *events.Waker
+	stop      context.CancelFunc // ends listening
+	listening sync.WaitGroup
+	closed    atomic.Bool
+}
+
+var _ events.Log = (*Log)(nil)
+
+// Open opens the log of a database, given by a URL or key=value pairs. Schema and tables are made if they are not
+// there.
+func Open(ctx context.Context, dsn string) (*Log, error) { return OpenSchema(ctx, dsn, DefaultSchema) }
+
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
+// OpenSchema opens the log kept in a schema of its own, so that one database can hold several.
+func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
+	if !schemaName.MatchString(schema) {
+		return nil, &domain.Error{Code: domain.Invalid, Path: "schema", Message: "a schema name has lower-case letters, digits and underscores"}
+	}
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil { // err quotes the string, and so the password
+		return nil, &domain.Error{Code: domain.Invalid, Path: "postgres", Message: "the connection string is not one that PostgreSQL understands; expected postgres://user:password@host:port/database"}
+	}
+	cfg.ConnConfig.RuntimeParams["search_path"] = schema
+	cfg.MaxConns = max(cfg.MaxConns, 12)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, unreachable(cfg, err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, unreachable(cfg, err)
+	}
+	if err := migrate(ctx, pool, schema); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	l := &Log{pool: pool, channel: schema, waker: events.NewWaker()}
+	l.committer = events.NewCommitter(l.begin, time.Now, l.waker.Move)
+	listen, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.listening.Go(func() { l.listen(listen) })
+	return l, nil
+}
+
+func unreachable(cfg *pgxpool.Config, err error) error {
+	at := net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port)))
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return &domain.Error{Code: domain.Unavailable, Path: "postgres", Message: fmt.Sprintf("PostgreSQL at %s refuses the connection: %s", at, refused.Message)}
+	}
+	return &domain.Error{Code: domain.Unavailable, Path: "postgres", Message: fmt.Sprintf(
+		"PostgreSQL does not answer at %s; check that it runs, that host and port are right and that no firewall is between", at)}
+}
+
+// migrate brings the schema up to date, one process at a time.
+func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
+	if _, err := pool.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{schema}.Sanitize()); err != nil {
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Code != "23505" { // another process has just made it
+			return fmt.Errorf("create the schema of the log: %w", err)
+		}
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	turns, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(turns))
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the log: %w", err)
+	}
+	at, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate the log: %w", err)
+	}
+	if known := p.ListSources(); at > known[len(known)-1].Version {
+		return &domain.Error{Code: domain.Invalid, Path: "postgres", Message: fmt.Sprintf(
+			"the log has schema %d and this program knows up to %d; use the newer asem that wrote it", at, known[len(known)-1].Version)}
+	}
+	return nil
+}
+
+// Append implements [events.Log].
+func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
+	r, err := l.committer.Append(ctx, a)
+	return r, explain(err)
+}
+
+// explain translates what PostgreSQL says into what a caller can act on.
+func explain(err error) error {
+	var e *pgconn.PgError
+	if errors.As(err, &e) && (e.Code == "53100" || e.Code == "53200") {
+		return fmt.Errorf("%w: %w", events.ErrFull, err)
+	}
+	return err
+}
+
+// Lookup implements [events.Log].
+func (l *Log) Lookup(ctx context.Context, command uuid.UUID) (events.Receipt, bool, error) {
+	if l.closed.Load() {
+		return events.Receipt{}, false, events.ErrClosed
+	}
+	r := events.Receipt{Duplicate: true}
+	err := l.pool.QueryRow(ctx, "SELECT first_position, last_position, recorded_at FROM command WHERE id = $1", command).Scan(&r.First, &r.Last, &r.RecordedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return events.Receipt{}, false, nil
+	}
+	r.RecordedAt = r.RecordedAt.UTC()
+	return r, err == nil, wrap(ctx, "look up a command", err)
+}
+
+const columns = "position, stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload"
+
+// ReadStream implements [events.Log].
+func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Version, limit int) ([]events.Envelope, error) {
+	var most any // NULL: no limit
+	if limit > 0 {
+		most = limit
+	}
+	return l.read(ctx, "read "+string(s), "SELECT "+columns+" FROM event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3", string(s), int64(after), most)
+}
+
+// Read implements [events.Log].
+func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]events.Envelope, error) {
+	if limit <= 0 {
+		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
+	}
+	return l.read(ctx, "read the log", "SELECT "+columns+" FROM event WHERE position > $1 ORDER BY position LIMIT $2", int64(after), limit)
+}
+
+func (l *Log) read(ctx context.Context, what, text string, args ...any) ([]events.Envelope, error) {
+	if l.closed.Load() {
+		return nil, events.ErrClosed
+	}
+	rows, err := l.pool.Query(ctx, text, args...)
+	if err != nil {
+		return nil, wrap(ctx, what, err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (events.Envelope, error) {
+		var e events.Envelope
+		err := row.Scan(&e.Position, &e.Stream, &e.Version, &e.ID, &e.Type, &e.Schema, &e.Study, &e.OccurredAt, &e.RecordedAt,
+			&e.By.Role, &e.By.Subject, &e.Command, &e.Causation, &e.Payload)
+		e.OccurredAt, e.RecordedAt = e.OccurredAt.UTC(), e.RecordedAt.UTC()
+		return e, err
+	})
+	if len(list) == 0 {
+		list = nil
+	}
+	return list, wrap(ctx, what, err)
+}
+
+// Head implements [events.Log].
+func (l *Log) Head(ctx context.Context) (events.Position, error) {
+	if l.closed.Load() {
+		return 0, events.ErrClosed
+	}
+	var head events.Position
+	err := l.pool.QueryRow(ctx, "SELECT coalesce(max(position), 0) FROM event").Scan(&head)
+	return head, wrap(ctx, "read the head of the log", err)
+}
+
+// pollEvery is how long a commit may go unnoticed while the connection that listens is down.
+const pollEvery = time.Second
+
+// Wait implements [events.Log].
+func (l *Log) Wait(ctx context.Context, after events.Position) error {
+	for {
+		head, err := l.Head(ctx)
+		if err != nil {
+			return err
+		}
+		if head > after {
+			return nil
+		}
+		turn, cancel := context.WithTimeout(ctx, pollEvery)
+		err = l.waker.Wait(turn, after)
+		cancel()
+		if err == nil || errors.Is(err, events.ErrClosed) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// listen hears of commits by other processes, and connects again when the connection breaks.
+func (l *Log) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := l.hear(ctx); err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(pollEvery):
+			}
+		}
+	}
+}
+
+func (l *Log) hear(ctx context.Context) error {
+	conn, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	// A connection that listens is not given back for other use.
+	c := conn.Hijack()
+	defer c.Close(context.WithoutCancel(ctx))
+	if _, err := c.Exec(ctx, "LISTEN "+pgx.Identifier{l.channel}.Sanitize()); err != nil {
+		return err
+	}
+	for {
+		n, err := c.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		if head, err := strconv.ParseInt(n.Payload, 10, 64); err == nil {
+			l.waker.Move(events.Position(head))
+		}
+	}
+}
+
+// Close implements [events.Log].
+func (l *Log) Close() error {
+	if l.closed.Swap(true) {
+		return nil
+	}
+	l.committer.Close()
+	l.waker.Close()
+	l.stop()
+	l.listening.Wait()
+	l.pool.Close()
+	return nil
+}
+
+// wrap says what was being done. A cancelled context is reported as such, whatever the driver makes of it.
+func wrap(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
