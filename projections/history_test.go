@@ -2,13 +2,11 @@ package projections
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	_ "modernc.org/sqlite"
 
 	"asem/domain"
 	"asem/events"
@@ -99,15 +97,6 @@ func (h *history) Read(_ context.Context, after events.Position, limit int) ([]e
 		}
 	}
 	return out, nil
-}
-
-// openFile opens read models in a new SQLite file.
-func openFile(t *testing.T) *Store {
-	t.Helper()
-	s, err := OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "read.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s
 }
 
 // seen returns the view after the read models have taken in a history.

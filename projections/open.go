@@ -58,9 +58,17 @@ func OpenPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 	if !schemaName.MatchString(schema) {
 		return nil, invalid("schema", "%q is not a schema name; expected lower-case letters, digits and underscores", schema)
 	}
-	db, err := sql.Open("pgx", withSearchPath(dsn, schema))
+	source, err := withSettings(dsn, map[string]string{
+		"search_path": schema,
+		// A commit lost in a crash takes its checkpoint along and is applied again from the log.
+		"synchronous_commit": "off",
+	})
 	if err != nil {
-		return nil, &domain.Error{Code: domain.Invalid, Path: "postgres", Message: "the connection string is not one that PostgreSQL understands"}
+		return nil, err
+	}
+	db, err := sql.Open("pgx", source)
+	if err != nil {
+		return nil, fmt.Errorf("open the read models: %w", err)
 	}
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(16)
@@ -75,17 +83,25 @@ func OpenPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 	return newStore(ctx, db, db, PostgreSQL)
 }
 
-// withSearchPath makes the connections of a connection string find tables in schema.
-func withSearchPath(dsn, schema string) string {
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		if u, err := url.Parse(dsn); err == nil {
-			q := u.Query()
-			q.Set("search_path", schema)
-			u.RawQuery = q.Encode()
-			return u.String()
+// withSettings adds settings of the session to a connection string. What it refuses it does not repeat: there is
+// a password in it.
+func withSettings(dsn string, settings map[string]string) (string, error) {
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		for k, v := range settings {
+			dsn += " " + k + "=" + v
 		}
+		return dsn, nil
 	}
-	return dsn + " search_path=" + schema
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", invalid("postgres", "the connection string is not a URL; expected postgres://user:password@host:port/database, or a list of key=value")
+	}
+	q := u.Query()
+	for k, v := range settings {
+		q.Set(k, v)
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 // newStore is NewStore that closes the databases when it fails.

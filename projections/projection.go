@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"asem/domain"
 	"asem/events"
@@ -259,14 +260,8 @@ func (p *Projection) reset(ctx context.Context) error {
 	}
 	defer done()
 	p.instruments = nil
-	for _, table := range p.tables() {
-		statement := `DELETE FROM ` + table
-		if p.store.dialect == PostgreSQL {
-			statement = `TRUNCATE ` + table // a DELETE would leave every row behind as dead weight
-		}
-		if _, err := sqlTx.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("empty %s: %w", p.name, err)
-		}
+	if err := p.store.empty(ctx, sqlTx, p.tables()); err != nil {
+		return fmt.Errorf("empty %s: %w", p.name, err)
 	}
 	if _, err := sqlTx.ExecContext(ctx, `UPDATE checkpoint SET position = 0, recorded_at = 0, updated_at = $3 WHERE projection = $1 AND version = $2`,
 		p.name, p.version, micros(p.store.now())); err != nil {
@@ -274,6 +269,20 @@ func (p *Projection) reset(ctx context.Context) error {
 	}
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("empty %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// empty removes all rows of tables.
+func (s *Store) empty(ctx context.Context, tx *sql.Tx, tables []string) error {
+	if s.dialect == PostgreSQL { // where a DELETE would leave every row behind as dead weight
+		_, err := tx.ExecContext(ctx, `TRUNCATE `+strings.Join(tables, ", "))
+		return err
+	}
+	for _, table := range tables {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table); err != nil {
+			return err
+		}
 	}
 	return nil
 }

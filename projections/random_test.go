@@ -1,0 +1,116 @@
+package projections
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+
+	"asem/domain"
+)
+
+// randomHistory draws a study that could have been: random commands, of which the domain refuses many.
+func randomHistory(t *rapid.T, steps int) *history {
+	h := testStudy(t)
+	version := 1
+	couple := rapid.SampledFrom([]string{"1", "2", "10"})
+	role := rapid.SampledFrom([]domain.Role{domain.RoleA, domain.RoleB})
+	wave := rapid.IntRange(1, 3)
+	on := rapid.Custom(func(t *rapid.T) domain.Date { return day0(rapid.IntRange(0, 260).Draw(t, "day")) })
+	value := rapid.IntRange(0, 21)
+	answer := rapid.Custom(func(t *rapid.T) []domain.Answer {
+		list := answers(rapid.SliceOfN(rapid.IntRange(1, 7), 3, 3).Draw(t, "answers")...)
+		if rapid.Bool().Draw(t, "skipped") {
+			list[1] = domain.Answer{Item: "i2", Missing: domain.MissingSkipped}
+		}
+		return list
+	})
+	kinds := []func(c string, r domain.Role) domain.Command{
+		func(c string, r domain.Role) domain.Command {
+			return domain.SubmitQuestionnaire{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), Instrument: domain.InstrumentRef{Code: "avo", Version: "1"},
+				Answers: answer.Draw(t, "answers"), FilledAt: on.Draw(t, "day").At(12, time.UTC), Elsewhere: rapid.Bool().Draw(t, "elsewhere")}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.RecordScore{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), Construct: "satisfaction",
+				Value: float64(value.Draw(t, "value")), MeasuredAt: on.Draw(t, "day").At(12, time.UTC)}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.CorrectScore{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), Construct: "satisfaction", Value: float64(value.Draw(t, "value")), Reason: "r"}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.CorrectAnswer{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), Instrument: "avo", Answer: answer.Draw(t, "answers")[1], Reason: "r"}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.CloseWave{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), At: day0(400).At(0, time.UTC)}
+		},
+		func(c string, r domain.Role) domain.Command {
+			d := sendDiary(c, r, rapid.IntRange(1, 3).Draw(t, "n"), on.Draw(t, "day").At(12, time.UTC))
+			d.Elsewhere, d.Entries[0].Answers = true, answer.Draw(t, "answers")
+			return d
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.CloseDiaryDay{Study: "S", Couple: c, Role: r, Burst: "daily", Day: day0(rapid.IntRange(1, 3).Draw(t, "n")), At: day0(400).At(0, time.UTC)}
+		},
+		func(c string, _ domain.Role) domain.Command { return talk(c)[0] },
+		func(c string, _ domain.Role) domain.Command {
+			return talk(c, "k1", "k2")[rapid.IntRange(1, 2).Draw(t, "clip")]
+		},
+		func(c string, r domain.Role) domain.Command {
+			return rate(c, rapid.SampledFrom([]string{"k1", "k2"}).Draw(t, "clip"), rapid.SampledFrom([]string{"J1", "J2", "J3"}).Draw(t, "judge"),
+				rapid.SampledFrom([]string{"caring", "understanding"}).Draw(t, "dimension"), r, float64(rapid.IntRange(1, 7).Draw(t, "rating")))
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.MoveParticipant{Study: "S", Couple: c, Role: r, Zone: rapid.SampledFrom([]string{"Asia/Tokyo", "Europe/Berlin"}).Draw(t, "zone")}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.WithdrawConsent{Study: "S", Couple: c, Role: r, Scope: domain.ScopeVideo}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.GiveConsent{Study: "S", Couple: c, Role: r, Scope: domain.ScopeVideo, Version: rapid.SampledFrom([]string{"1", "2"}).Draw(t, "version")}
+		},
+		func(string, domain.Role) domain.Command {
+			version++
+			p := testProtocol()
+			p.Version = version
+			p.Waves[0].Label = fmt.Sprintf("T1 of version %d", version)
+			return domain.PublishProtocol{Study: "S", Protocol: p}
+		},
+	}
+	rare := []func(c string, r domain.Role) domain.Command{
+		func(c string, _ domain.Role) domain.Command {
+			return domain.SeparateCouple{Study: "S", Couple: c, On: on.Draw(t, "day")}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.WithdrawParticipant{Study: "S", Couple: c, Role: r, On: on.Draw(t, "day")}
+		},
+	}
+	for range steps {
+		c, r := couple.Draw(t, "couple"), role.Draw(t, "role")
+		if h.couples[c] == nil || !h.couples[c].Exists() {
+			h.do(t, enrol(c)...)
+			continue
+		}
+		kind := rapid.IntRange(0, len(kinds)*10-1).Draw(t, "kind")
+		if kind == 0 {
+			_ = h.try(rapid.SampledFrom(rare).Draw(t, "rare")(c, r)) // a refusal is fine, here and below: it adds no event
+			continue
+		}
+		_ = h.try(kinds[kind%len(kinds)](c, r))
+	}
+	return h
+}
+
+// The promises are worth what the histories are worth on which they are tried.
+func TestRandomHistoriesReachEveryEvent(t *testing.T) {
+	reached := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		for _, at := range randomHistory(t, 60).log {
+			reached[at.Type]++
+		}
+	})
+	for _, e := range domain.EventTypes() {
+		assert.Positive(t, reached[e.Name], e.Name)
+	}
+}
