@@ -238,8 +238,9 @@ func TestEdgeOfTheMissingRule(t *testing.T) {
 		{4, 1, domain.MissingRule{Rule: domain.PersonMean, MaxShare: 0.25}},
 		{100, 29, domain.MissingRule{Rule: domain.PersonMean, MaxShare: 0.29}}, // 0.29 x 100 is 28.999999999999996
 		{10, 7, domain.MissingRule{Rule: domain.PersonMean, MaxShare: 0.7}},
-		{5, 1, domain.MissingRule{}},                         // the default
-		{10, 2, domain.MissingRule{Rule: domain.PersonMean}}, // with its share
+		{5, 4, domain.MissingRule{Rule: domain.PersonMean, MaxShare: 1 - 1e-12}}, // nothing stands for everything
+		{5, 1, domain.MissingRule{}},                                             // the default
+		{10, 2, domain.MissingRule{Rule: domain.PersonMean}},                     // with its share
 		{10, 0, domain.MissingRule{Rule: domain.RequireComplete}},
 	}
 	for _, test := range tests {
