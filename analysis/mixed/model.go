@@ -56,17 +56,24 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	if len(d.y) <= p {
 		return nil, &DataError{Column: s.Outcome, Message: fmt.Sprintf("%d complete rows cannot tell %d fixed effects apart from chance", len(d.y), p)}
 	}
-	u, err := readUnits(f, s, d.rows)
-	if err != nil {
-		return nil, err
+	m.roles = d.roleLevels
+	for i := range d.couple {
+		if i == 0 || d.couple[i] != d.couple[i-1] {
+			m.bounds = append(m.bounds, i)
+		}
 	}
-	m.roles, m.bounds = u.roleLevels, u.bounds
-	m.cov = newCovariance(d.random, s.Residual, len(u.roleLevels))
+	m.bounds = append(m.bounds, len(d.rows))
+	if s.Residual.Variance == VarianceByRole {
+		if err := m.everyRole(); err != nil {
+			return nil, err
+		}
+	}
+	m.cov = newCovariance(d.random, s.Residual, len(d.roleLevels))
 	x, y, err := m.rescale()
 	if err != nil {
 		return nil, err
 	}
-	m.stats = collect(m.layouts(u), m.bounds, x, y, p)
+	m.stats = collect(m.layouts(), m.bounds, x, y, p)
 	return m, nil
 }
 
@@ -83,79 +90,33 @@ func (e *DataError) Error() string {
 	return fmt.Sprintf("column %q: %s", e.Column, e.Message)
 }
 
-// units tells, for each row of the design, whose it is and when.
-type units struct {
-	bounds       []int // first row of each couple, and the number of rows
-	role, person []int
-	time         []float64
-	roleLevels   []string
-}
-
-func readUnits(f *frame.Frame, s Spec, rows []int) (*units, error) {
-	u := &units{role: make([]int, len(rows)), person: make([]int, len(rows)), time: make([]float64, len(rows))}
-	couple, _ := f.Column(s.Couple) // buildDesign has checked that the columns are there
-	var role, person, time frame.Column
-	if s.Role != "" {
-		role, _ = f.Column(s.Role)
-		used := map[string]int{}
-		for _, r := range rows {
-			used[role.Label(r)] = 0
-		}
-		for l := range used {
-			u.roleLevels = append(u.roleLevels, l)
-		}
-		slices.SortFunc(u.roleLevels, frame.Natural)
-		for i, l := range u.roleLevels {
-			used[l] = i
-		}
-		for i, r := range rows {
-			u.role[i] = used[role.Label(r)]
+// everyRole refuses a variance for a role of which nothing was observed.
+func (m *Model) everyRole() error {
+	seen := make([]bool, len(m.roles))
+	for _, r := range m.design.role {
+		seen[r] = true
+	}
+	for r, ok := range seen {
+		if !ok {
+			return &DataError{m.spec.Role, fmt.Sprintf("no complete row is left of %q, so its residual variance cannot be estimated", m.roles[r])}
 		}
 	}
-	if s.Person != "" {
-		person, _ = f.Column(s.Person)
-	}
-	if s.Time != "" {
-		time, _ = f.Column(s.Time)
-	}
-	people := map[string]int{}
-	for i, r := range rows {
-		if i == 0 || couple.Label(r) != couple.Label(rows[i-1]) {
-			u.bounds = append(u.bounds, i)
-			clear(people)
-		}
-		who := ""
-		switch {
-		case s.Person != "":
-			who = person.Label(r)
-		case s.Role != "":
-			who = role.Label(r)
-		}
-		if _, ok := people[who]; !ok {
-			people[who] = len(people)
-		}
-		u.person[i] = people[who]
-		if s.Time != "" {
-			u.time[i] = time.Values[r]
-		}
-	}
-	u.bounds = append(u.bounds, len(rows))
-	return u, nil
+	return nil
 }
 
 // layouts describes each couple by no more than its V depends on, so that as many couples as possible
 // share one.
-func (m *Model) layouts(u *units) []*layout {
-	r := m.spec.Residual
-	list := make([]*layout, len(u.bounds)-1)
+func (m *Model) layouts() []*layout {
+	r, u := m.spec.Residual, m.design
+	list := make([]*layout, len(m.bounds)-1)
 	for i := range list {
-		lo, hi := u.bounds[i], u.bounds[i+1]
+		lo, hi := m.bounds[i], m.bounds[i+1]
 		l := &layout{n: hi - lo, role: make([]int, hi-lo), person: make([]int, hi-lo), time: make([]float64, hi-lo)}
 		if r.Variance == VarianceByRole {
 			copy(l.role, u.role[lo:hi])
 		}
 		if r.CrossPartner || r.Serial != SerialNone {
-			copy(l.person, u.person[lo:hi])
+			number(u.person[lo:hi], l.person)
 			first := slices.Min(u.time[lo:hi])
 			for j := range l.time {
 				l.time[j] = u.time[lo+j] - first
@@ -167,19 +128,26 @@ func (m *Model) layouts(u *units) []*layout {
 		for _, t := range m.design.random {
 			q := len(t.names)
 			lt := layoutTerm{q: q, group: make([]int, hi-lo), z: t.z[lo*q : hi*q]}
-			seen := map[int]int{}
-			for j := range lt.group {
-				g := t.group[lo+j]
-				if _, ok := seen[g]; !ok {
-					seen[g] = len(seen)
-				}
-				lt.group[j] = seen[g]
-			}
+			number(t.group[lo:hi], lt.group)
 			l.terms = append(l.terms, lt)
 		}
 		list[i] = l
 	}
 	return list
+}
+
+// number writes, for each entry, which of the distinct values it is, counted from 0 in the order of appearance.
+func number(values, out []int) {
+	for j, v := range values {
+		out[j] = 0
+		for k, w := range values[:j] {
+			if w == v {
+				out[j] = out[k]
+				break
+			}
+			out[j] = max(out[j], out[k]+1)
+		}
+	}
 }
 
 // rank replaces times by their rank among the distinct times: without serial correlation only

@@ -1,0 +1,656 @@
+package mixed
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"asem/analysis/frame"
+)
+
+// design is the data of a model: a row for each observation that is complete. Rows stand in canonical
+// order, by couple in natural order, then time, then role, then person, whatever their order in the frame.
+type design struct {
+	rows       []int // of the frame
+	couple     []int // of each row, numbered from 0 in canonical order
+	role       []int // of each row: index into roleLevels; 0 without a role column
+	person     []int // of each row, numbered from 0 over all couples
+	time       []float64
+	roleLevels []string
+
+	y         []float64
+	x         []float64 // n x p row-major, of full column rank
+	xNames    []string  // as R's model.matrix names them
+	xTerm     []int     // term of each column, an index into termNames
+	termNames []string
+	dropped   []string // columns that earlier ones determine
+
+	random  []randomTerm
+	missing map[string]int // rows left out, by the first of their variables that was missing
+}
+
+// randomTerm is the design of one random term.
+type randomTerm struct {
+	label  string // "couple", "person"
+	group  []int  // of each row
+	groups int
+	names  []string  // length q
+	z      []float64 // n x q row-major
+	diag   bool      // uncorrelated: written with ||
+}
+
+// buildDesign reads the formulas of a spec and applies them to a frame.
+func buildDesign(f *frame.Frame, s Spec) (*design, error) {
+	b := &builder{f: f, spec: s, d: &design{missing: map[string]int{}}}
+	if err := b.order(); err != nil {
+		return nil, err
+	}
+	fixed, err := b.formula(s.Fixed)
+	if err != nil {
+		return nil, err
+	}
+	randoms, err := b.randoms()
+	if err != nil {
+		return nil, err
+	}
+	b.keep(append([]*side{fixed}, sides(randoms)...))
+	if err := b.finite(append([]*side{fixed}, sides(randoms)...)); err != nil {
+		return nil, err
+	}
+	d := b.d
+	if len(d.y) == 0 {
+		return d, nil
+	}
+	x, names, termOf := fixed.matrix(d.rows)
+	d.x, d.xNames, d.xTerm, d.dropped = independent(x, names, termOf)
+	d.termNames = fixed.termNames()
+	for _, r := range randoms {
+		z, names, _ := r.side.matrix(d.rows)
+		q := len(names)
+		if q == 0 {
+			return nil, formulaError(s.Random, r.at, "the random term has no column")
+		}
+		d.random = append(d.random, randomTerm{label: r.label, group: r.group(d), names: names, z: z, diag: r.diag})
+		t := &d.random[len(d.random)-1]
+		for _, g := range t.group {
+			t.groups = max(t.groups, g+1)
+		}
+	}
+	return d, nil
+}
+
+type builder struct {
+	f    *frame.Frame
+	spec Spec
+	d    *design
+	eval evaluator
+	y    []float64
+	all  []int // every usable row in canonical order
+}
+
+// need returns a column that the spec names.
+func (b *builder) need(field, name string) (frame.Column, error) {
+	c, ok := b.f.Column(name)
+	if !ok {
+		return c, &SpecError{field, fmt.Sprintf("names %q, which is not a column%s; the columns are %s", name, nearest(name, b.f.Names()), strings.Join(b.f.Names(), ", "))}
+	}
+	return c, nil
+}
+
+func (b *builder) numeric(field, name string) ([]float64, error) {
+	c, err := b.need(field, name)
+	if err != nil {
+		return nil, err
+	}
+	if !c.IsNumeric() {
+		return nil, &SpecError{field, fmt.Sprintf("names %q, which holds text; expected numbers", name)}
+	}
+	return c.Values, nil
+}
+
+// levelsOf returns a column's labels as ordered levels, and the level of each row, -1 where it is missing.
+// Categories keep the order of their levels; numbers are ordered by value.
+func levelsOf(c frame.Column) (codes []int, levels []string) {
+	if !c.IsNumeric() {
+		used := make([]int, len(c.Levels))
+		for _, k := range c.Codes {
+			if k >= 0 {
+				used[k] = 1
+			}
+		}
+		n := 0
+		for k := range used { // levels that do not occur are left out, as R's droplevels
+			if used[k] == 1 {
+				used[k] = n
+				levels = append(levels, c.Levels[k])
+				n++
+			}
+		}
+		codes = make([]int, len(c.Codes))
+		for r, k := range c.Codes {
+			if codes[r] = -1; k >= 0 {
+				codes[r] = used[k]
+			}
+		}
+		return codes, orNone(levels)
+	}
+	values := slices.Clone(c.Values)
+	slices.Sort(values) // NaN come first
+	for len(values) > 0 && math.IsNaN(values[0]) {
+		values = values[1:]
+	}
+	values = slices.Compact(values)
+	codes = make([]int, len(c.Values))
+	for r, v := range c.Values {
+		if codes[r] = -1; !math.IsNaN(v) {
+			codes[r], _ = slices.BinarySearch(values, v)
+		}
+	}
+	return codes, orNone(frameLabels(values))
+}
+
+// orNone keeps a factor without levels a factor.
+func orNone(levels []string) []string {
+	if levels == nil {
+		return []string{}
+	}
+	return levels
+}
+
+func frameLabels(values []float64) []string {
+	var out []string
+	c := frame.Numeric("", values)
+	for r := range values {
+		out = append(out, c.Label(r))
+	}
+	return out
+}
+
+// natural renumbers codes so that levels stand in natural order.
+func natural(codes []int, levels []string) ([]int, []string) {
+	order := make([]int, len(levels))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, c int) int { return frame.Natural(levels[a], levels[c]) })
+	rank, sorted := make([]int, len(levels)), make([]string, len(levels))
+	for at, i := range order {
+		rank[i], sorted[at] = at, levels[i]
+	}
+	out := make([]int, len(codes))
+	for r, c := range codes {
+		if out[r] = -1; c >= 0 {
+			out[r] = rank[c]
+		}
+	}
+	return out, sorted
+}
+
+// order reads couple, role, person and time, puts the rows in canonical order and finds partners.
+func (b *builder) order() error {
+	s, n := b.spec, b.f.Rows()
+	var err error
+	if b.y, err = b.numeric("outcome", s.Outcome); err != nil {
+		return err
+	}
+	couples, err := b.need("couple", s.Couple)
+	if err != nil {
+		return err
+	}
+	couple, coupleLevels := natural(levelsOf(couples))
+	role, who, time := make([]int, n), make([]int, n), make([]float64, n)
+	var roleLevels, whoLevels []string
+	if s.Role != "" {
+		c, err := b.need("role", s.Role)
+		if err != nil {
+			return err
+		}
+		role, roleLevels = natural(levelsOf(c))
+		b.d.roleLevels = roleLevels
+		who, whoLevels = role, roleLevels
+	}
+	if s.Person != "" {
+		c, err := b.need("person", s.Person)
+		if err != nil {
+			return err
+		}
+		who, whoLevels = natural(levelsOf(c))
+	}
+	if s.Time != "" {
+		if time, err = b.numeric("time", s.Time); err != nil {
+			return err
+		}
+	}
+	for r := range n {
+		switch {
+		case couple[r] < 0:
+			b.d.missing[s.Couple]++
+		case role[r] < 0:
+			b.d.missing[s.Role]++
+		case who[r] < 0:
+			b.d.missing[s.Person]++
+		case math.IsNaN(time[r]):
+			b.d.missing[s.Time]++
+		case math.IsInf(time[r], 0):
+			return &DataError{s.Time, fmt.Sprintf("row %d is not finite", r+1)}
+		default:
+			b.all = append(b.all, r)
+		}
+	}
+	byPlace := func(x, y int) int {
+		return cmp.Or(couple[x]-couple[y], cmp.Compare(time[x], time[y]), role[x]-role[y], who[x]-who[y], x-y)
+	}
+	if !slices.IsSortedFunc(b.all, byPlace) {
+		slices.SortFunc(b.all, byPlace)
+	}
+	b.d.couple, b.d.role, b.d.time = couple, role, time // of the frame's rows; keep reduces them to the kept
+	return b.people(couple, who, coupleLevels, whoLevels)
+}
+
+// people numbers the persons and finds each row's partner on the same occasion. Two rows of one person
+// on one occasion are an error, except where nothing tells the partners apart.
+func (b *builder) people(couple, who []int, coupleLevels, whoLevels []string) error {
+	n := b.f.Rows()
+	person, others := make([]int, n), make([]int, n)
+	at := make(map[moment]int, len(b.all))
+	number := map[[2]int]int{}
+	for r := range n {
+		person[r], others[r] = -1, -1
+	}
+	time := b.d.time
+	start := 0 // of the rows of the same couple and occasion
+	for i, r := range b.all {
+		k := [2]int{couple[r], who[r]}
+		if _, ok := number[k]; !ok {
+			number[k] = len(number)
+		}
+		person[r] = number[k]
+		if whoLevels != nil {
+			m := moment{person[r], time[r]}
+			if first, twice := at[m]; twice {
+				message := fmt.Sprintf("%q, %q has two rows", coupleLevels[couple[r]], whoLevels[who[r]])
+				if b.spec.Time != "" {
+					message += fmt.Sprintf(" at %s %v", b.spec.Time, time[r])
+				}
+				return &DataError{b.spec.Couple, fmt.Sprintf("couple %s (rows %d and %d); expected one", message, first+1, r+1)}
+			}
+			at[m] = r
+		}
+		if p := b.all[start]; couple[p] != couple[r] || time[p] != time[r] {
+			start = i
+		}
+		for _, p := range b.all[start:i] {
+			if who[p] != who[r] {
+				others[p], others[r] = r, p
+			}
+		}
+	}
+	b.d.person = person
+	b.eval = evaluator{f: b.f, spec: b.spec, person: person, others: others, time: time, at: at}
+	return nil
+}
+
+// side is one formula with its variables evaluated.
+type side struct {
+	terms     *terms
+	variables []*variable
+}
+
+func (b *builder) formula(src string) (*side, error) {
+	n, err := parseFormula(src)
+	if err != nil {
+		return nil, err
+	}
+	return b.side(src, n)
+}
+
+func (b *builder) side(src string, n *node) (*side, error) {
+	t, err := expandTerms(src, n)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{terms: t}
+	b.eval.src = src
+	for _, v := range t.variables {
+		x, err := b.eval.variable(v)
+		if err != nil {
+			return nil, err
+		}
+		s.variables = append(s.variables, x)
+	}
+	return s, nil
+}
+
+// randomSide is one random term with its variables evaluated.
+type randomSide struct {
+	side     *side
+	at       int
+	label    string
+	byPerson bool
+	diag     bool
+}
+
+func sides(list []randomSide) []*side {
+	out := make([]*side, len(list))
+	for i := range list {
+		out[i] = list[i].side
+	}
+	return out
+}
+
+// group returns the group of each kept row.
+func (r randomSide) group(d *design) []int {
+	of := d.couple
+	if r.byPerson {
+		of = d.person
+	}
+	number := map[int]int{}
+	group := make([]int, len(of))
+	for i, g := range of {
+		if _, ok := number[g]; !ok {
+			number[g] = len(number)
+		}
+		group[i] = number[g]
+	}
+	return group
+}
+
+// randoms reads the random formula: terms (a | g) or (a || g) joined by +.
+func (b *builder) randoms() ([]randomSide, error) {
+	src := b.spec.Random
+	if strings.TrimSpace(src) == "" {
+		return nil, nil
+	}
+	n, err := parseFormula(src)
+	if err != nil {
+		return nil, err
+	}
+	var list []randomSide
+	var walk func(*node) error
+	walk = func(n *node) error {
+		switch {
+		case n.op == "+":
+			if err := walk(n.args[0]); err != nil {
+				return err
+			}
+			return walk(n.args[1])
+		case n.op == "()":
+			return walk(n.args[0])
+		case n.op != "|" && n.op != "||":
+			return formulaError(src, n.at, "expected random terms such as (1 | %s), joined by +", b.spec.Couple)
+		}
+		sd, err := b.side(src, n.args[0])
+		if err != nil {
+			return err
+		}
+		groups, err := b.groupings(n.args[1])
+		if err != nil {
+			return err
+		}
+		for _, r := range groups {
+			r.side, r.at, r.diag = sd, n.at, n.op == "||"
+			list = append(list, r)
+		}
+		return nil
+	}
+	return list, walk(n)
+}
+
+// groupings reads what stands behind the bar: the couple, the person (also written couple:role or couple:person), or
+// couple/person for both.
+func (b *builder) groupings(n *node) ([]randomSide, error) {
+	s := b.spec
+	name := func(n *node) string {
+		if n.op == "name" {
+			return n.text
+		}
+		return ""
+	}
+	couple, person := randomSide{label: s.Couple}, randomSide{label: s.Person, byPerson: true}
+	if person.label == "" {
+		person.label = s.Couple + ":" + s.Role
+	}
+	isPerson := func(x string) bool { return x != "" && (x == s.Person || x == s.Role) }
+	switch {
+	case name(n) == s.Couple:
+		return []randomSide{couple}, nil
+	case s.Person != "" && name(n) == s.Person:
+		return []randomSide{person}, nil
+	case n.op == ":" && name(n.args[0]) == s.Couple && isPerson(name(n.args[1])):
+		return []randomSide{person}, nil
+	case n.op == "/" && name(n.args[0]) == s.Couple && isPerson(name(n.args[1])):
+		return []randomSide{couple, person}, nil
+	}
+	return nil, formulaError(s.Random, n.at, "cannot group by %s; random effects vary over couples (%s), persons, or both (%s/person): couples are the independent units", n, s.Couple, s.Couple)
+}
+
+// keep leaves out rows with a missing value and counts why.
+func (b *builder) keep(all []*side) {
+	d := b.d
+	couple, role, person, time := d.couple, d.role, d.person, d.time
+	d.couple, d.role, d.person, d.time = nil, nil, nil, nil
+	number := map[int]int{}
+	for _, r := range b.all {
+		if why := b.missingIn(r, all); why != "" {
+			d.missing[why]++
+			continue
+		}
+		if _, ok := number[couple[r]]; !ok {
+			number[couple[r]] = len(number)
+		}
+		d.rows, d.y = append(d.rows, r), append(d.y, b.y[r])
+		d.couple, d.role, d.person, d.time = append(d.couple, number[couple[r]]), append(d.role, role[r]), append(d.person, person[r]), append(d.time, time[r])
+	}
+}
+
+func (b *builder) missingIn(row int, all []*side) string {
+	if math.IsNaN(b.y[row]) {
+		return b.spec.Outcome
+	}
+	for _, s := range all {
+		for _, v := range s.variables {
+			if v.missing(row) {
+				return v.name
+			}
+		}
+	}
+	return ""
+}
+
+func (b *builder) finite(all []*side) error {
+	for _, r := range b.d.rows {
+		if math.IsInf(b.y[r], 0) {
+			return &DataError{b.spec.Outcome, fmt.Sprintf("row %d is not finite", r+1)}
+		}
+		for _, s := range all {
+			for _, v := range s.variables {
+				for _, c := range v.columns {
+					if math.IsInf(c[r], 0) {
+						return &DataError{v.name, fmt.Sprintf("row %d is not finite", r+1)}
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// full tells, for each variable of each term, whether a factor is coded by an indicator for every level rather than
+// by treatment contrasts. A factor is coded by contrasts where the term without it is in the
+// model, or stands for the intercept; without an intercept, the first factor of the first term that has one is coded
+// in full (Chambers & Hastie 1992, section 2.4.1).
+func (s *side) full() [][]bool {
+	out := make([][]bool, len(s.terms.list))
+	for i, t := range s.terms.list {
+		out[i] = make([]bool, len(t))
+		for j := range t {
+			margin := slices.Delete(slices.Clone(t), j, j+1)
+			out[i][j] = len(margin) > 0 && !has(s.terms.list, margin)
+		}
+	}
+	if s.terms.intercept {
+		return out
+	}
+	for i, t := range s.terms.list {
+		for j, v := range t {
+			if s.variables[v].isFactor() {
+				out[i][j] = true
+				return out
+			}
+		}
+	}
+	return out
+}
+
+func (s *side) termNames() []string {
+	names := []string{"(Intercept)"}
+	for _, t := range s.terms.list {
+		parts := make([]string, len(t))
+		for i, v := range t {
+			parts[i] = s.variables[v].name
+		}
+		names = append(names, strings.Join(parts, ":"))
+	}
+	return names
+}
+
+// coded is a column of a term before it is written into the matrix.
+type coded struct {
+	name   string
+	values []float64
+}
+
+// matrix returns the model matrix of the kept rows, row-major, the names of its columns and the term of each: 0 is the
+// intercept, i the i-th term of the formula.
+func (s *side) matrix(rows []int) (x []float64, names []string, termOf []int) {
+	var columns []coded
+	if s.terms.intercept {
+		ones := make([]float64, len(rows))
+		for i := range ones {
+			ones[i] = 1
+		}
+		columns, termOf = append(columns, coded{"(Intercept)", ones}), append(termOf, 0)
+	}
+	full := s.full()
+	for i, t := range s.terms.list {
+		made := []coded{{}}
+		for j, v := range t {
+			var next []coded
+			for _, c := range s.variables[v].code(rows, full[i][j]) { // the first variable's columns vary fastest
+				for _, m := range made {
+					next = append(next, m.times(c))
+				}
+			}
+			made = next
+		}
+		for _, c := range made {
+			columns, termOf = append(columns, c), append(termOf, i+1)
+		}
+	}
+	p := len(columns)
+	x = make([]float64, len(rows)*p)
+	for c, col := range columns {
+		names = append(names, col.name)
+		for r, v := range col.values {
+			x[r*p+c] = v
+		}
+	}
+	return x, names, termOf
+}
+
+func (c coded) times(d coded) coded {
+	if c.values == nil {
+		return d
+	}
+	return coded{c.name + ":" + d.name, apply(c.values, d.values, func(a, b float64) float64 { return a * b })}
+}
+
+// code returns the columns of a variable over the kept rows. Levels that occur in no kept row have none.
+func (v *variable) code(rows []int, full bool) []coded {
+	var out []coded
+	if !v.isFactor() {
+		for i, c := range v.columns {
+			x := make([]float64, len(rows))
+			for k, r := range rows {
+				x[k] = c[r]
+			}
+			out = append(out, coded{v.name + v.suffix[i], x})
+		}
+		return out
+	}
+	occurs := make([]bool, len(v.levels))
+	for _, r := range rows {
+		occurs[v.codes[r]] = true
+	}
+	reference := !full
+	for l, name := range v.levels {
+		if !occurs[l] {
+			continue
+		}
+		if reference { // the first level that occurs
+			reference = false
+			continue
+		}
+		x := make([]float64, len(rows))
+		for k, r := range rows {
+			if v.codes[r] == l {
+				x[k] = 1
+			}
+		}
+		out = append(out, coded{v.name + name, x})
+	}
+	return out
+}
+
+// aliased is the share of a column's length that must be left after projection on the columns before it, as in
+// R's lm.
+const aliased = 1e-7
+
+// independent leaves out columns that those before them determine.
+func independent(x []float64, names []string, termOf []int) (kept []float64, keptNames []string, keptTerms []int, dropped []string) {
+	p := len(names)
+	if p == 0 {
+		return nil, nil, nil, nil
+	}
+	n := len(x) / p
+	var basis [][]float64
+	var keep []int
+	for c := range p {
+		col := make([]float64, n)
+		for r := range n {
+			col[r] = x[r*p+c]
+		}
+		size := norm(col)
+		for range 2 { // once more, for what rounding left
+			for _, b := range basis {
+				d := dot(b, col)
+				for r := range col {
+					col[r] -= d * b[r]
+				}
+			}
+		}
+		left := norm(col)
+		if !(left > aliased*size) {
+			dropped = append(dropped, names[c])
+			continue
+		}
+		for r := range col {
+			col[r] /= left
+		}
+		basis, keep = append(basis, col), append(keep, c)
+	}
+	if len(keep) == p {
+		return x, names, termOf, nil
+	}
+	q := len(keep)
+	kept = make([]float64, n*q)
+	for i, c := range keep {
+		keptNames, keptTerms = append(keptNames, names[c]), append(keptTerms, termOf[c])
+		for r := range n {
+			kept[r*q+i] = x[r*p+c]
+		}
+	}
+	return kept, keptNames, keptTerms, dropped
+}

@@ -1,0 +1,418 @@
+package mixed
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"asem/analysis/frame"
+)
+
+// variable is a column of a design before coding: numbers (one or more columns, as poly makes) or a factor.
+type variable struct {
+	name    string
+	columns [][]float64 // numeric: one slice a column, over all rows of the frame; NaN is missing
+	suffix  []string    // what is appended to name for each column; one empty text for a single column
+	codes   []int       // factor: level of each row, -1 is missing
+	levels  []string
+}
+
+func (v *variable) isFactor() bool { return v.levels != nil }
+
+func (v *variable) missing(row int) bool {
+	if v.isFactor() {
+		return v.codes[row] < 0
+	}
+	for _, c := range v.columns {
+		if math.IsNaN(c[row]) {
+			return true
+		}
+	}
+	return false
+}
+
+// evaluator computes variables over all rows of a frame.
+type evaluator struct {
+	f      *frame.Frame
+	spec   Spec
+	src    string // of the formula, for messages
+	person []int  // who each row is of
+	others []int  // row of the partner on the same occasion, -1 if there is none
+	time   []float64
+	at     map[moment]int
+}
+
+// moment is a person on an occasion.
+type moment struct {
+	person int
+	time   float64
+}
+
+// variable evaluates a name or a call.
+func (e *evaluator) variable(n *node) (*variable, error) {
+	v := &variable{name: n.String(), suffix: []string{""}}
+	if n.op == "name" {
+		c, err := e.column(n)
+		if err != nil {
+			return nil, err
+		}
+		if !c.IsNumeric() || n.text == e.spec.Role || n.text == e.spec.Couple || n.text == e.spec.Person {
+			v.codes, v.levels = levelsOf(c)
+			return v, nil
+		}
+		v.columns = [][]float64{c.Values}
+		return v, nil
+	}
+	switch n.text {
+	case "poly":
+		return e.poly(n, v)
+	case "partner":
+		if err := e.arguments(n, 1, 1); err != nil {
+			return nil, err
+		}
+		if inner := n.args[0]; inner.op == "name" || inner.op == "call" {
+			of, err := e.variable(inner)
+			if err != nil {
+				return nil, err
+			}
+			if of.isFactor() {
+				v.levels, v.codes = of.levels, make([]int, len(of.codes))
+				for r := range v.codes {
+					if v.codes[r] = -1; e.others[r] >= 0 {
+						v.codes[r] = of.codes[e.others[r]]
+					}
+				}
+				return v, nil
+			}
+		}
+	}
+	x, err := e.number(n)
+	if err != nil {
+		return nil, err
+	}
+	v.columns = [][]float64{x}
+	return v, nil
+}
+
+func (e *evaluator) column(n *node) (frame.Column, error) {
+	c, ok := e.f.Column(n.text)
+	if !ok {
+		return c, formulaError(e.src, n.at, "there is no column %q%s", n.text, nearest(n.text, e.f.Names()))
+	}
+	return c, nil
+}
+
+// functions of one number that formulas may use beside arithmetic.
+var functions = map[string]func(float64) float64{"log": math.Log, "exp": math.Exp, "sqrt": math.Sqrt, "abs": math.Abs}
+
+// number evaluates arithmetic and numeric functions over all rows.
+func (e *evaluator) number(n *node) ([]float64, error) {
+	rows := e.f.Rows()
+	switch n.op {
+	case "num":
+		out := make([]float64, rows)
+		for i := range out {
+			out[i] = n.num
+		}
+		return out, nil
+	case "name":
+		c, err := e.column(n)
+		if err != nil {
+			return nil, err
+		}
+		if !c.IsNumeric() {
+			return nil, formulaError(e.src, n.at, "column %q holds text; a number was expected", n.text)
+		}
+		return c.Values, nil
+	case "()":
+		return e.number(n.args[0])
+	case "neg":
+		x, err := e.number(n.args[0])
+		return apply(x, x, func(a, _ float64) float64 { return -a }), err
+	case "call":
+		return e.call(n)
+	}
+	a, err := e.number(n.args[0])
+	if err != nil {
+		return nil, err
+	}
+	b, err := e.number(n.args[1])
+	if err != nil {
+		return nil, err
+	}
+	switch n.op {
+	case "+":
+		return apply(a, b, func(x, y float64) float64 { return x + y }), nil
+	case "-":
+		return apply(a, b, func(x, y float64) float64 { return x - y }), nil
+	case "*":
+		return apply(a, b, func(x, y float64) float64 { return x * y }), nil
+	case "/":
+		return apply(a, b, func(x, y float64) float64 { return x / y }), nil
+	case "^":
+		return apply(a, b, math.Pow), nil
+	}
+	return nil, formulaError(e.src, n.at, "%s is not arithmetic", n.op)
+}
+
+func apply(a, b []float64, f func(x, y float64) float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = f(a[i], b[i])
+	}
+	return out
+}
+
+func (e *evaluator) arguments(n *node, least, most int) error {
+	if len(n.args) < least || len(n.args) > most {
+		return formulaError(e.src, n.at, "%s has %d arguments; expected %s", n.text, len(n.args), rangeText(least, most))
+	}
+	return nil
+}
+
+func rangeText(a, b int) string {
+	if a == b {
+		return strconv.Itoa(a)
+	}
+	return strconv.Itoa(a) + " to " + strconv.Itoa(b)
+}
+
+func (e *evaluator) call(n *node) ([]float64, error) {
+	most := 1
+	if n.text == "lag" {
+		most = 2
+	}
+	known := []string{"I", "abs", "between", "exp", "lag", "log", "partner", "poly", "scale", "sqrt", "within"}
+	if !slices.Contains(known, n.text) {
+		return nil, formulaError(e.src, n.at, "there is no function %q%s", n.text, nearest(n.text, known))
+	}
+	if err := e.arguments(n, 1, most); err != nil {
+		return nil, err
+	}
+	if n.text == "poly" {
+		return nil, formulaError(e.src, n.at, "poly() makes several columns and cannot stand inside another function")
+	}
+	x, err := e.number(n.args[0])
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := functions[n.text]; ok {
+		return apply(x, x, func(a, _ float64) float64 { return f(a) }), nil
+	}
+	switch n.text {
+	case "I":
+		return x, nil
+	case "scale":
+		return standardise(x), nil
+	case "partner":
+		out := make([]float64, len(x))
+		for r := range out {
+			if out[r] = math.NaN(); e.others[r] >= 0 {
+				out[r] = x[e.others[r]]
+			}
+		}
+		return out, nil
+	case "lag":
+		return e.lag(n, x)
+	}
+	means, grand := e.personMeans(x)
+	out := make([]float64, len(x))
+	for r := range out {
+		if n.text == "within" {
+			out[r] = x[r] - means[e.person[r]]
+		} else {
+			out[r] = means[e.person[r]] - grand
+		}
+	}
+	return out, nil
+}
+
+// lag returns the person's value k occasions before. Where all times are whole numbers, k occasions before t is
+// t - k; otherwise it is the k-th of the person's own occasions before.
+func (e *evaluator) lag(n *node, x []float64) ([]float64, error) {
+	k := 1.0
+	if len(n.args) == 2 {
+		if k = n.args[1].num; n.args[1].op != "num" || k != math.Trunc(k) || k < 1 {
+			return nil, formulaError(e.src, n.args[1].at, "the lag must be a whole number from 1")
+		}
+	}
+	if e.spec.Time == "" {
+		return nil, formulaError(e.src, n.at, "lag() needs a time column")
+	}
+	whole := true
+	for _, t := range e.time {
+		whole = whole && (math.IsNaN(t) || t == math.Trunc(t))
+	}
+	out := make([]float64, len(x))
+	var occasions map[int][]float64
+	if !whole {
+		occasions = map[int][]float64{}
+		for r, p := range e.person {
+			if p >= 0 && !math.IsNaN(e.time[r]) {
+				occasions[p] = append(occasions[p], e.time[r])
+			}
+		}
+		for _, ts := range occasions {
+			slices.Sort(ts)
+		}
+	}
+	for r := range out {
+		before := e.time[r] - k
+		if !whole {
+			ts := occasions[e.person[r]]
+			i, _ := slices.BinarySearch(ts, e.time[r])
+			if before = math.NaN(); i >= int(k) {
+				before = ts[i-int(k)]
+			}
+		}
+		if out[r] = math.NaN(); !math.IsNaN(before) && e.person[r] >= 0 {
+			if at, ok := e.at[moment{e.person[r], before}]; ok {
+				out[r] = x[at]
+			}
+		}
+	}
+	return out, nil
+}
+
+// personMeans returns the mean of x for each person, over the rows where x is there, and the mean of these means.
+func (e *evaluator) personMeans(x []float64) (means map[int]float64, grand float64) {
+	means = map[int]float64{}
+	counts := map[int]float64{}
+	var order []int
+	for r, p := range e.person {
+		if p < 0 || math.IsNaN(x[r]) {
+			continue
+		}
+		if counts[p] == 0 {
+			order = append(order, p)
+		}
+		means[p] += x[r]
+		counts[p]++
+	}
+	slices.Sort(order)
+	for _, p := range order {
+		means[p] /= counts[p]
+		grand += means[p]
+	}
+	return means, grand / float64(len(order))
+}
+
+// standardise centres x and divides it by its standard deviation, over the rows where it is there.
+func standardise(x []float64) []float64 {
+	sum, n := 0.0, 0.0
+	for _, v := range x {
+		if !math.IsNaN(v) {
+			sum, n = sum+v, n+1
+		}
+	}
+	mean, ss := sum/n, 0.0
+	for _, v := range x {
+		if !math.IsNaN(v) {
+			ss += (v - mean) * (v - mean)
+		}
+	}
+	sd := math.Sqrt(ss / (n - 1))
+	return apply(x, x, func(v, _ float64) float64 { return (v - mean) / sd })
+}
+
+// poly returns orthogonal polynomials of degree 1 to k, as R's poly(): orthonormal over the rows where x is
+// there, and orthogonal to the constant. They are made by the three-term recurrence (Emerson 1968; Kennedy & Gentle 1980, section 8.2.3).
+func (e *evaluator) poly(n *node, v *variable) (*variable, error) {
+	if err := e.arguments(n, 1, 2); err != nil {
+		return nil, err
+	}
+	k := 1
+	if len(n.args) == 2 {
+		if d := n.args[1]; d.op != "num" || d.num != math.Trunc(d.num) || d.num < 1 || d.num > 20 {
+			return nil, formulaError(e.src, d.at, "the degree must be a whole number from 1 to 20")
+		}
+		k = int(n.args[1].num)
+	}
+	x, err := e.number(n.args[0])
+	if err != nil {
+		return nil, err
+	}
+	distinct := map[float64]bool{}
+	mean, count := 0.0, 0.0
+	for _, a := range x {
+		if !math.IsNaN(a) {
+			distinct[a] = true
+			mean, count = mean+a, count+1
+		}
+	}
+	if len(distinct) <= k {
+		return nil, formulaError(e.src, n.at, "%s has %d different values; degree %d needs more than %d", n.args[0], len(distinct), k, k)
+	}
+	mean /= count
+	inner := func(a, b []float64) (s float64) {
+		for r := range x {
+			if !math.IsNaN(x[r]) {
+				s += a[r] * b[r]
+			}
+		}
+		return s
+	}
+	ones := apply(x, x, func(float64, float64) float64 { return 1 })
+	z := apply(x, x, func(a, _ float64) float64 { return a - mean })
+	basis := [][]float64{ones, z}
+	for len(basis) <= k {
+		p, q := basis[len(basis)-1], basis[len(basis)-2]
+		zp := apply(z, p, func(a, b float64) float64 { return a * b })
+		alpha, beta := inner(zp, p)/inner(p, p), inner(p, p)/inner(q, q)
+		next := make([]float64, len(x))
+		for r := range next {
+			next[r] = (z[r]-alpha)*p[r] - beta*q[r]
+		}
+		basis = append(basis, next)
+	}
+	v.suffix = nil
+	for d, p := range basis[1:] {
+		norm := math.Sqrt(inner(p, p))
+		v.columns = append(v.columns, apply(p, x, func(a, there float64) float64 {
+			if math.IsNaN(there) {
+				return math.NaN()
+			}
+			return a / norm
+		}))
+		suffix := strconv.Itoa(d + 1)
+		if k == 1 {
+			suffix = ""
+		}
+		v.suffix = append(v.suffix, suffix)
+	}
+	return v, nil
+}
+
+// nearest suggests the name that differs least, if one is near.
+func nearest(name string, names []string) string {
+	best, least := "", len(name)/2+1
+	for _, n := range names {
+		if d := distance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + strconv.Quote(best) + "?"
+}
+
+// distance counts the single-character edits between two texts (Levenshtein 1966).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		above := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := above
+			if a[i] != b[j] {
+				d = min(above, row[j], row[j+1]) + 1
+			}
+			above, row[j+1] = row[j+1], d
+		}
+	}
+	return row[len(b)]
+}
