@@ -2,20 +2,21 @@ package projections
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
-	"sync/atomic"
+	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
+
+	"asem/events/eventstest"
 )
 
 // onEachDatabase runs a test on both databases. open returns a store with tables of its own.
 func onEachDatabase(t *testing.T, f func(t *testing.T, open func(t *testing.T) *Store)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, openFile) })
+	t.Run("sqlite", func(t *testing.T) { f(t, func(t *testing.T) *Store { return openFile(t) }) })
 	t.Run("postgres", func(t *testing.T) {
 		f(t, func(t *testing.T) *Store { return openSchema(t, newSchema(t)) })
 	})
@@ -35,12 +36,12 @@ func onEachHandle(t *testing.T, f func(t *testing.T, open func() *Store)) {
 }
 
 // openFile opens read models in a new SQLite file.
-func openFile(t *testing.T) *Store {
+func openFile(t testing.TB) *Store {
 	t.Helper()
 	return openPath(t, filepath.Join(t.TempDir(), "read.db"))
 }
 
-func openPath(t *testing.T, path string) *Store {
+func openPath(t testing.TB, path string) *Store {
 	t.Helper()
 	s, err := OpenSQLite(t.Context(), path)
 	require.NoError(t, err)
@@ -48,15 +49,13 @@ func openPath(t *testing.T, path string) *Store {
 	return s
 }
 
-var schemas atomic.Int64
-
 // newSchema names a schema that no other test uses; it is dropped after the test.
-func newSchema(t *testing.T) string {
+func newSchema(t testing.TB) string {
 	t.Helper()
-	postgresDSN(t)
-	schema := fmt.Sprintf("read_%d", schemas.Add(1))
+	dsn := eventstest.Postgres(t)
+	schema := "read_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	t.Cleanup(func() {
-		s, err := OpenPostgres(context.Background(), postgresDSN(t), schema)
+		s, err := OpenPostgres(context.Background(), dsn, schema)
 		require.NoError(t, err)
 		defer s.Close()
 		_, err = s.writer.Exec(`DROP SCHEMA ` + schema + ` CASCADE`)
@@ -65,19 +64,10 @@ func newSchema(t *testing.T) string {
 	return schema
 }
 
-func openSchema(t *testing.T, schema string) *Store {
+func openSchema(t testing.TB, schema string) *Store {
 	t.Helper()
-	s, err := OpenPostgres(t.Context(), postgresDSN(t), schema)
+	s, err := OpenPostgres(t.Context(), eventstest.Postgres(t), schema)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
-}
-
-// postgresDSN is eventstest.Postgres until that exists.
-func postgresDSN(t *testing.T) string {
-	dsn := os.Getenv("ASEM_TEST_POSTGRES")
-	if dsn == "" {
-		t.Skip("set ASEM_TEST_POSTGRES")
-	}
-	return dsn
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"asem/domain"
 	"asem/events"
@@ -57,6 +58,7 @@ type Projection struct {
 	definition
 	store *Store
 
+	reached     atomic.Int64                        // the furthest checkpoint that whoever uses this handle was told
 	turn        turns                               // held while a batch is applied; guards what follows
 	instruments map[instrumentKey]domain.Instrument // read before; a version of an instrument never changes
 }
@@ -67,7 +69,12 @@ func (p *Projection) Name() string { return p.name }
 // Version returns the version of the read model that this program builds.
 func (p *Projection) Version() int { return p.version }
 
-// Checkpoint returns the position of the last event applied; 0 before the first.
+// ErrRebuilding: the read model was emptied and has not come again to where it was. What comes after may
+// not be applied before it has; try again.
+var ErrRebuilding = errors.New("the read model is being rebuilt")
+
+// Checkpoint returns the position of the last event applied; 0 before the first. Whoever applies events reads the log
+// from there. To watch a read model, see [Store.States].
 func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
 	stmt, err := p.store.readStmts.get(ctx, p.store, `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2`)
 	if err != nil {
@@ -77,7 +84,17 @@ func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
 	if err := stmt.QueryRowContext(ctx, p.name, p.version).Scan(&at); err != nil {
 		return 0, fmt.Errorf("read the checkpoint of %s: %w", p.name, err)
 	}
+	p.remember(at)
 	return at, nil
+}
+
+func (p *Projection) remember(at events.Position) {
+	for {
+		old := p.reached.Load()
+		if int64(at) <= old || p.reached.CompareAndSwap(old, int64(at)) {
+			return
+		}
+	}
 }
 
 // ApplyError tells at which event a projection stopped. The event itself is not shown: it may hold answers.
@@ -97,6 +114,9 @@ func (e *ApplyError) Unwrap() error { return e.Err }
 // Apply brings the read model up to the end of a batch: rows and checkpoint change in one transaction.
 // The positions of a batch must grow; gaps are fine. Events at or below the checkpoint were applied
 // before and are left out, so a batch can be given again, also in other pieces.
+//
+// A gap must not be one that a rebuild has torn: if the checkpoint has gone back behind what this handle
+// had reached, the error wraps [ErrRebuilding].
 //
 // An event that this program cannot read stops the projection with an *[ApplyError]; it wraps
 // [events.ErrUnknownType] if the type or schema is unknown. Events before it are applied, so
@@ -185,6 +205,9 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	if err != nil {
 		return fmt.Errorf("lock the checkpoint of %s: %w", p.name, err)
 	}
+	if reached := p.reached.Load(); int64(before) < reached {
+		return fmt.Errorf("apply to %s, which stands at %d and had reached %d: %w", p.name, before, reached, ErrRebuilding)
+	}
 	for len(batch) > 0 && batch[0].at.Position <= before {
 		batch = batch[1:]
 	}
@@ -202,6 +225,7 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("apply to %s: %w", p.name, err)
 	}
+	p.remember(last.Position)
 	p.store.notify()
 	return nil
 }
@@ -252,6 +276,11 @@ func (p *Projection) handle(ctx context.Context, tx *Tx, batch []decoded) error 
 	return nil
 }
 
+// anew returns a second handle, which has reached nothing yet. It takes turns with the first.
+func (p *Projection) anew() *Projection {
+	return &Projection{definition: p.definition, store: p.store, turn: p.turn}
+}
+
 // reset empties the read model and puts its checkpoint before the first event.
 func (p *Projection) reset(ctx context.Context) error {
 	sqlTx, done, err := p.begin(ctx)
@@ -260,6 +289,7 @@ func (p *Projection) reset(ctx context.Context) error {
 	}
 	defer done()
 	p.instruments = nil
+	p.reached.Store(0)
 	if err := p.store.empty(ctx, sqlTx, p.tables()); err != nil {
 		return fmt.Errorf("empty %s: %w", p.name, err)
 	}

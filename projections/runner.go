@@ -50,14 +50,17 @@ func CatchUp(ctx context.Context, log Reader, projections []*Projection, progres
 }
 
 // Rebuild empties projections and builds them again from the first event. Until it has finished, what is
-// read from them is incomplete. progress may be nil.
+// read from them is incomplete, and whoever else applies events to them is refused with [ErrRebuilding].
+// progress may be nil.
 func Rebuild(ctx context.Context, log Reader, projections []*Projection, progress Progress) error {
-	for _, p := range projections {
-		if err := p.reset(ctx); err != nil {
+	anew := make([]*Projection, len(projections))
+	for i, p := range projections {
+		anew[i] = p.anew()
+		if err := anew[i].reset(ctx); err != nil {
 			return err
 		}
 	}
-	return CatchUp(ctx, log, projections, progress)
+	return CatchUp(ctx, log, anew, progress)
 }
 
 // readDecoded reads the log ahead of whoever applies it: on two cores, decoding the next batch costs no time.

@@ -323,6 +323,28 @@ func TestTwoProcessesApplyOnce(t *testing.T) {
 	})
 }
 
+// Somebody rebuilds while the running program goes on applying what comes in: nothing may be left out.
+func TestRebuildIsNotOvertaken(t *testing.T) {
+	onEachHandle(t, func(t *testing.T, open func() *Store) {
+		h := testStudy(t)
+		running, rebuilding := open(), open()
+		h.do(t, enrol("1")...)
+		require.NoError(t, CatchUp(t.Context(), h, All(running), nil))
+		h.do(t, enrol("2")...)
+		before := contents(t, running, everyRow)
+		for i, p := range All(running) {
+			require.NoError(t, All(rebuilding)[i].reset(t.Context()))
+			require.ErrorIs(t, p.Apply(t.Context(), h.log[len(h.log)-1:]), ErrRebuilding)
+		}
+		half := &history{log: h.log[:len(h.log)-7]}
+		require.NoError(t, CatchUp(t.Context(), half, All(rebuilding), nil))
+		assert.Equal(t, before, contents(t, running, everyRow))
+		for _, p := range All(running) {
+			require.NoError(t, p.Apply(t.Context(), h.log[len(h.log)-7:]), "it has come again to where it was")
+		}
+	})
+}
+
 func TestWaitForReturnsWhenTheReadModelsAreThere(t *testing.T) {
 	onEachHandle(t, func(t *testing.T, open func() *Store) {
 		h := testStudy(t)

@@ -52,7 +52,7 @@ func NewStore(ctx context.Context, writer, reader *sql.DB, dialect Dialect) (*St
 		writer: writer, reader: reader, dialect: dialect, now: time.Now,
 		tables:  map[string]string{},
 		applied: make(chan struct{}),
-		writing: make(turns, 16),
+		writing: make(turns, 8),
 	}
 	if dialect == SQLite {
 		s.writing = make(turns, 1) // waiting here is fairer and cheaper than waiting for the file's lock

@@ -38,8 +38,9 @@ func (in *insertion) orIgnore() *insertion {
 	return in
 }
 
-// text is the statement for a number of rows.
-func (in *insertion) text(rows int) string {
+// text is the statement for a number of rows. It is the one text that is written for each database:
+// SQLite finds a numbered parameter by going through all of them, which takes longer than the insert.
+func (in *insertion) text(rows int, d Dialect) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "INSERT INTO {%s} (%s) VALUES ", in.table, in.columns)
 	n := 0
@@ -53,7 +54,11 @@ func (in *insertion) text(rows int) string {
 				b.WriteByte(',')
 			}
 			n++
-			fmt.Fprintf(&b, "$%d", n)
+			if d == SQLite {
+				b.WriteByte('?')
+			} else {
+				fmt.Fprintf(&b, "$%d", n)
+			}
 		}
 		b.WriteByte(')')
 	}
@@ -102,7 +107,7 @@ func (t *Tx) send(ctx context.Context, p *pendingRows) error {
 		for run*p.in.width > min(len(rest), maxValues) {
 			run /= 2
 		}
-		stmt, err := t.stmt(ctx, p.in.text(run))
+		stmt, err := t.stmt(ctx, p.in.text(run, t.projection.store.dialect))
 		if err != nil {
 			return err
 		}
