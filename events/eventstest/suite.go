@@ -125,9 +125,12 @@ func must(t require.TestingT, l events.Log, a events.Append) events.Receipt {
 }
 
 // all reads the whole log, in pages.
-func all(t require.TestingT, l events.Log) []events.Envelope {
+func all(t require.TestingT, l events.Log) []events.Envelope { return from(t, l, 0) }
+
+// from reads what lies after a position, in pages.
+func from(t require.TestingT, l events.Log, after events.Position) []events.Envelope {
 	var list []events.Envelope
-	for after := events.Position(0); ; {
+	for {
 		page, err := l.Read(context.Background(), after, 500)
 		require.NoError(t, err)
 		if len(page) == 0 {

@@ -1,0 +1,50 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	modernc "modernc.org/sqlite"
+
+	"asem/events"
+	"asem/events/eventstest"
+	"asem/events/sqlite"
+)
+
+func TestLog(t *testing.T) { eventstest.Run(t, opener(t)) }
+
+// opener keeps the logs of a test in one folder.
+func opener(t testing.TB) eventstest.Open {
+	dir := t.TempDir()
+	var slowed sync.Map
+	return func(t testing.TB, name string) events.Log {
+		path := filepath.Join(dir, name+".db")
+		l, err := sqlite.Open(t.Context(), path)
+		require.NoError(t, err)
+		once, _ := slowed.LoadOrStore(name, &sync.Once{})
+		once.(*sync.Once).Do(func() { slow(t, path) })
+		return l
+	}
+}
+
+// slow makes appends to slow streams linger inside their transaction.
+func slow(t testing.TB, path string) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.Exec(fmt.Sprintf(`CREATE TRIGGER slow AFTER INSERT ON event WHEN new.stream LIKE '%s%%' BEGIN SELECT linger(); END`, eventstest.SlowStream))
+	require.NoError(t, err)
+}
+
+func init() {
+	modernc.MustRegisterScalarFunction("linger", 0, func(*modernc.FunctionContext, []driver.Value) (driver.Value, error) {
+		time.Sleep(eventstest.SlowFor)
+		return nil, nil
+	})
+}
