@@ -221,14 +221,14 @@ func (in Instrument) Item(id string) (Item, bool) {
 
 // CheckAnswers refuses answers that the instrument cannot have: to an unknown item, twice to one item, out of
 // the item's range, with both or neither of a value and a reason. All problems are joined, each under the id of its
-// item; none repeats what was answered. An item without any answer is no error: it is missing.
+// item, or its place if there is no such item; none repeats what was answered. An item without any answer is no error: it is missing.
 func (in Instrument) CheckAnswers(answers []Answer) error {
 	var k checks
 	seen := make(map[string]bool, len(answers))
-	for _, a := range answers {
+	for i, a := range answers {
 		it, ok := in.Item(a.Item)
 		if !ok {
-			k.that(false, a.Item, "%s has no item %q", in.Ref(), a.Item)
+			k.that(false, fmt.Sprintf("answers[%d].item", i), "%s has no item %q", in.Ref(), a.Item)
 			continue
 		}
 		k.that(!seen[a.Item], a.Item, "the item is answered twice")

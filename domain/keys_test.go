@@ -256,7 +256,7 @@ func TestDailyCoreIsShort(t *testing.T) {
 	assert.LessOrEqual(t, len(core.Items)+1, 15)
 	assert.Equal(t, [2]int{0, 1}, [2]int{tension.Items[0].Min, tension.Items[0].Max}, "the first question opens or closes the record")
 	for _, it := range tension.Items {
-		if strings.Contains("t_when t_topic t_who t_ended", it.ID) {
+		if slices.Contains([]string{"t_when", "t_topic", "t_who", "t_ended"}, it.ID) {
 			assert.Empty(t, scalesOf(tension, it.ID), "%s is a category", it.ID)
 			assert.Len(t, it.Anchors["en"], it.Max-it.Min+1, "every category of %s has a name", it.ID)
 		} else {
