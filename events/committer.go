@@ -4,32 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"asem/domain"
 )
 
-// Tx is what a backend offers the committer inside one write transaction. While it is open no
-// other transaction, of this or another process, can append.
+// Known is what a write transaction found in the log about the commands and streams it was asked for.
+type Known struct {
+	Head       Position // of the last event
+	RecordedAt time.Time
+	Now        time.Time // by the clock that all writers of this log share as far as they can
+	Receipts   map[uuid.UUID]Receipt
+	Versions   map[Stream]Version
+}
+
+// Tx is a write transaction of a backend. While it is open no other, of this or another process, can append.
+// Store or Rollback ends it.
 type Tx interface {
-	// Head returns the position of the last event.
-	Head(ctx context.Context) (Position, error)
-	// Receipts returns the receipts of those of the commands that are stored.
-	Receipts(ctx context.Context, commands []uuid.UUID) (map[uuid.UUID]Receipt, error)
-	// Versions returns the versions of those of the streams that have events.
-	Versions(ctx context.Context, streams []Stream) (map[Stream]Version, error)
-	// Insert stores events that are complete, and the receipts of their commands.
-	Insert(ctx context.Context, list []Envelope, receipts map[uuid.UUID]Receipt) error
-	Commit(ctx context.Context) error
+	// Store stores events that are complete and the receipts of their commands, and commits.
+	Store(ctx context.Context, list []Envelope, receipts map[uuid.UUID]Receipt) error
+	// Rollback ends the transaction without a trace.
 	Rollback()
 }
 
-// Begin opens a write transaction that excludes all others.
-type Begin func(ctx context.Context) (Tx, error)
+// Begin opens a write transaction and looks up, under its lock, what is known of commands and streams.
+type Begin func(ctx context.Context, commands []uuid.UUID, streams []Stream) (Tx, Known, error)
+
+// Interrupted is the error of a backend whose transaction failed for reasons that lie outside it, such as a
+// lost connection, and that is worth another try. Any other error is final: nothing was stored.
+type Interrupted struct {
+	Err    error
+	Unsure bool // the transaction may have been committed
+}
+
+func (e *Interrupted) Error() string { return e.Err.Error() }
+func (e *Interrupted) Unwrap() error { return e.Err }
 
 // Bounds of one transaction: enough to make a sync worth its while, small enough that nobody waits long.
 const (
@@ -37,17 +50,20 @@ const (
 	maxBatchBytes = 16 << 20
 )
 
+// patience is how long a batch is tried again while the database is away. A restart fits in.
+const patience = 15 * time.Second
+
 // Committer turns many concurrent appends into few transactions. One goroutine takes every append that
 // has come in meanwhile, judges each by what is stored and by those before it in the batch, and stores all that
 // stand in one transaction. A lone append does not wait for company.
 type Committer struct {
-	begin  Begin
-	now    func() time.Time
-	queue  chan *pending
-	quit   chan struct{} // closed by Close
-	done   chan struct{} // closed when the goroutine has ended
-	close  sync.Once
-	notify func(Position) // told of each new head
+	begin    Begin
+	notify   func(Position) // told of each new head
+	patience time.Duration
+	queue    chan *pending
+	quit     chan struct{} // closed by Close
+	done     chan struct{} // closed when the goroutine has ended
+	close    sync.Once
 }
 
 // pending is an append on its way.
@@ -55,6 +71,7 @@ type pending struct {
 	append Append
 	size   int
 	ctx    context.Context
+	tried  []Receipt    // with which it may have been stored by a try whose end is not known
 	result chan outcome // holds one
 }
 
@@ -64,8 +81,8 @@ type outcome struct {
 }
 
 // NewCommitter starts a committer. notify is called after each commit with the new head.
-func NewCommitter(begin Begin, now func() time.Time, notify func(Position)) *Committer {
-	c := &Committer{begin: begin, now: now, notify: notify, queue: make(chan *pending, maxBatch), quit: make(chan struct{}), done: make(chan struct{})}
+func NewCommitter(begin Begin, notify func(Position)) *Committer {
+	c := &Committer{begin: begin, notify: notify, patience: patience, queue: make(chan *pending, maxBatch), quit: make(chan struct{}), done: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -77,21 +94,21 @@ func (c *Committer) Append(ctx context.Context, a Append) (Receipt, error) {
 		return Receipt{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return Receipt{}, err
+		return Receipt{}, fmt.Errorf("append: %w", err)
 	}
 	p := &pending{append: a, size: size, ctx: ctx, result: make(chan outcome, 1)}
 	select {
 	case <-c.quit:
 		return Receipt{}, ErrClosed
 	case <-ctx.Done():
-		return Receipt{}, ctx.Err()
+		return Receipt{}, fmt.Errorf("append: %w", ctx.Err())
 	case c.queue <- p:
 	}
 	select {
 	case o := <-p.result:
 		return o.receipt, o.err
 	case <-ctx.Done():
-		return Receipt{}, ctx.Err()
+		return Receipt{}, fmt.Errorf("append: %w", ctx.Err())
 	case <-c.done: // closed: either it was served before that, or never will be
 		select {
 		case o := <-p.result:
@@ -111,18 +128,20 @@ func (c *Committer) Close() {
 func (c *Committer) run() {
 	defer close(c.done)
 	var held *pending // did not fit the last batch
-	for {
-		batch := c.collect(&held)
+	for last := 1; ; {
+		batch := c.collect(&held, last)
 		if len(batch) == 0 {
 			return
 		}
+		last = len(batch)
 		c.serve(batch)
 	}
 }
 
 // collect waits for an append and takes along what else is there. It returns nothing when the committer is
-// closed and the queue is empty.
-func (c *Committer) collect(held **pending) []*pending {
+// closed and the queue is empty. last is the size of the batch before: if several were served, they are likely
+// to be back at once, and are let in before the next transaction begins.
+func (c *Committer) collect(held **pending, last int) []*pending {
 	first := *held
 	*held = nil
 	if first == nil {
@@ -135,6 +154,10 @@ func (c *Committer) collect(held **pending) []*pending {
 				return nil
 			}
 		}
+	}
+	for n := -1; last > 1 && len(c.queue) > n; {
+		n = len(c.queue)
+		runtime.Gosched()
 	}
 	batch, size := []*pending{first}, first.size
 	for len(batch) < maxBatch {
@@ -153,13 +176,13 @@ func (c *Committer) collect(held **pending) []*pending {
 	return batch
 }
 
-// serve stores a batch. Nobody's cancellation touches the others: the transaction runs under a
-// context of its own.
+// serve answers every append of a batch. Nobody's cancellation touches the others: the transaction runs under
+// a context of its own.
 func (c *Committer) serve(batch []*pending) {
 	live := batch[:0]
 	for _, p := range batch {
 		if err := p.ctx.Err(); err != nil {
-			p.result <- outcome{err: err}
+			p.result <- outcome{err: fmt.Errorf("append: %w", err)}
 			continue
 		}
 		live = append(live, p)
@@ -167,10 +190,10 @@ func (c *Committer) serve(batch []*pending) {
 	if len(live) == 0 {
 		return
 	}
-	outcomes, head, err := c.store(context.Background(), live)
-	if err != nil {
-		for _, p := range live {
-			p.result <- outcome{err: err}
+	outcomes, head, err := c.persist(live)
+	if err != nil && len(live) > 1 && !errors.Is(err, ErrFull) && domain.CodeOf(err) != domain.Unavailable {
+		for _, p := range live { // one of them may be what the database objects to; the others shall not suffer
+			c.serve([]*pending{p})
 		}
 		return
 	}
@@ -178,83 +201,47 @@ func (c *Committer) serve(batch []*pending) {
 		c.notify(head)
 	}
 	for i, p := range live {
-		p.result <- outcomes[i]
+		if err != nil {
+			p.result <- outcome{err: err}
+		} else {
+			p.result <- outcomes[i]
+		}
 	}
 }
+
+// persist stores a batch, and tries again while the database is away. Another try finds what an earlier one
+// stored by its commands, so an append is stored once even when the answer to a commit was lost.
+func (c *Committer) persist(batch []*pending) ([]outcome, Position, error) {
+	unsure := false
+	for began, pause := time.Now(), 10*time.Millisecond; ; pause = min(2*pause, time.Second) {
+		outcomes, head, err := c.store(context.Background(), batch)
+		var broken *Interrupted
+		if !errors.As(err, &broken) {
+			if err != nil && unsure && domain.CodeOf(err) != domain.Unavailable {
+				err = &domain.Error{Code: domain.Unavailable, Message: notKnown, Err: err}
+			}
+			return outcomes, head, err
+		}
+		unsure = unsure || broken.Unsure
+		if time.Since(began)+pause > c.patience {
+			if unsure {
+				return nil, 0, &domain.Error{Code: domain.Unavailable, Message: notKnown, Err: broken.Err}
+			}
+			return nil, 0, &domain.Error{Code: domain.Unavailable, Message: "the database does not answer; nothing was stored", Err: broken.Err}
+		}
+		time.Sleep(pause)
+	}
+}
+
+const notKnown = "the database was lost while it stored events, and whether it did is not known; repeat the command with the same id"
 
 // store runs one transaction. If it fails as a whole its error stands for every append.
 func (c *Committer) store(ctx context.Context, batch []*pending) (outcomes []outcome, head Position, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("append: panic: %v", r)
+			err = &domain.Error{Code: domain.Unavailable, Message: notKnown, Err: fmt.Errorf("panic: %v", r)}
 		}
 	}()
-	tx, err := c.begin(ctx)
-	if err != nil {
-		return nil, 0, fmt.Errorf("append: %w", err)
-	}
-	committed := false
-	defer func() {
-		if !committed {
-			tx.Rollback()
-		}
-	}()
-	outcomes, list, receipts, err := c.judge(ctx, tx, batch)
-	if err != nil {
-		return nil, 0, fmt.Errorf("append: %w", err)
-	}
-	if len(list) == 0 {
-		return outcomes, 0, nil
-	}
-	if err := tx.Insert(ctx, list, receipts); err != nil {
-		return nil, 0, fmt.Errorf("append: %w", err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		committed = true // or not: the backend has ended it
-		return c.verify(ctx, outcomes, receipts, err)
-	}
-	committed = true
-	return outcomes, list[len(list)-1].Position, nil
-}
-
-// verify finds out what became of a commit that returned an error: a connection may break after the
-// database has stored the transaction.
-func (c *Committer) verify(ctx context.Context, outcomes []outcome, receipts map[uuid.UUID]Receipt, cause error) ([]outcome, Position, error) {
-	if errors.Is(cause, ErrFull) {
-		return nil, 0, fmt.Errorf("append: %w", cause)
-	}
-	commands := make([]uuid.UUID, 0, len(receipts))
-	for id := range receipts {
-		commands = append(commands, id)
-	}
-	var unknown error
-	for try := range 5 {
-		time.Sleep(time.Duration(try*try) * 50 * time.Millisecond)
-		tx, err := c.begin(ctx)
-		if err != nil {
-			unknown = err
-			continue
-		}
-		stored, err := tx.Receipts(ctx, commands)
-		tx.Rollback()
-		if err != nil {
-			unknown = err
-			continue
-		}
-		if len(stored) == 0 {
-			return nil, 0, fmt.Errorf("append: %w", cause)
-		}
-		head := Position(0)
-		for _, r := range stored {
-			head = max(head, r.Last)
-		}
-		return outcomes, head, nil // one transaction: all are stored
-	}
-	return nil, 0, fmt.Errorf("append: whether the events were stored is not known; repeat the command: %w", errors.Join(cause, unknown))
-}
-
-// judge decides each append of a batch in order and completes the events of those that stand.
-func (c *Committer) judge(ctx context.Context, tx Tx, batch []*pending) ([]outcome, []Envelope, map[uuid.UUID]Receipt, error) {
 	var commands []uuid.UUID
 	var streams []Stream
 	for _, p := range batch {
@@ -263,111 +250,31 @@ func (c *Committer) judge(ctx context.Context, tx Tx, batch []*pending) ([]outco
 			streams = append(streams, w.Stream)
 		}
 	}
-	known, err := tx.Receipts(ctx, commands)
+	tx, known, err := c.begin(ctx, commands, streams)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, 0, fmt.Errorf("append: %w", err)
 	}
-	versions, err := tx.Versions(ctx, streams)
-	if err != nil {
-		return nil, nil, nil, err
+	open := true
+	defer func() {
+		if open {
+			tx.Rollback()
+		}
+	}()
+	outcomes, list, receipts := judge(known, batch)
+	if len(list) == 0 {
+		return outcomes, known.Head, nil
 	}
-	head, err := tx.Head(ctx)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	now := c.now().UTC().Truncate(time.Microsecond)
-	outcomes := make([]outcome, len(batch))
-	fresh := map[uuid.UUID]Receipt{}
-	var list []Envelope
-	for i, p := range batch {
-		r, stored := known[p.append.Command]
-		if !stored {
-			r, stored = fresh[p.append.Command]
-		}
-		if stored {
-			r.Duplicate = true
-			outcomes[i] = outcome{receipt: r}
-			continue
-		}
-		if err := conflict(p.append, versions); err != nil {
-			outcomes[i] = outcome{err: err}
-			continue
-		}
-		r = Receipt{First: head + 1, RecordedAt: now}
-		for _, w := range p.append.Writes {
-			for _, e := range w.Events {
-				head++
-				versions[w.Stream]++
-				e.Position, e.Stream, e.Version, e.Command, e.RecordedAt = head, w.Stream, versions[w.Stream], p.append.Command, now
-				e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
-				list = append(list, e)
+	open = false
+	if err := tx.Store(ctx, list, receipts); err != nil {
+		var broken *Interrupted
+		if errors.As(err, &broken) && broken.Unsure {
+			for i, o := range outcomes {
+				if o.err == nil && !o.receipt.Duplicate {
+					batch[i].tried = append(batch[i].tried, o.receipt)
+				}
 			}
 		}
-		r.Last = head
-		fresh[p.append.Command] = r
-		outcomes[i] = outcome{receipt: r}
+		return nil, 0, fmt.Errorf("append: %w", err)
 	}
-	return outcomes, list, fresh, nil
-}
-
-func conflict(a Append, versions map[Stream]Version) error {
-	for _, w := range a.Writes {
-		if v := versions[w.Stream]; v != w.Expected {
-			return fmt.Errorf("append to %s: expected version %d, found %d: %w", w.Stream, w.Expected, v, ErrConflict)
-		}
-	}
-	return nil
-}
-
-// check refuses bad input and returns the size of all payloads.
-func check(a Append) (size int, err error) {
-	bad := func(path, format string, args ...any) (int, error) {
-		return 0, &domain.Error{Code: domain.Invalid, Path: path, Message: fmt.Sprintf(format, args...)}
-	}
-	if a.Command == uuid.Nil {
-		return bad("command", "an append needs the id of its command")
-	}
-	if len(a.Writes) == 0 {
-		return bad("writes", "an append without events")
-	}
-	seen := make(map[Stream]bool, len(a.Writes))
-	for _, w := range a.Writes {
-		switch {
-		case w.Stream == "" || len(w.Stream) > 512 || !clean(string(w.Stream)):
-			return bad("stream", "%q is not a stream name; expected 1 to 512 bytes of UTF-8 without NUL", w.Stream)
-		case seen[w.Stream]:
-			return bad("stream", "%s stands twice in one append", w.Stream)
-		case w.Expected < 0:
-			return bad("expected", "version %d is expected of %s; versions are not negative", w.Expected, w.Stream)
-		case len(w.Events) == 0:
-			return bad("events", "nothing is to be appended to %s", w.Stream)
-		}
-		seen[w.Stream] = true
-		for _, e := range w.Events {
-			switch {
-			case e.ID == uuid.Nil:
-				return bad("id", "an event of %s has no id", w.Stream)
-			case e.Type == "" || !clean(e.Type) || !clean(e.Study) || !clean(string(e.By.Role)) || !clean(e.By.Subject):
-				return bad("type", "an event of %s has a type, study or actor that is empty, not UTF-8 or contains NUL", w.Stream)
-			case e.Schema < 1:
-				return bad("schema", "an event of %s has schema %d; expected 1 or more", w.Stream, e.Schema)
-			case len(e.Payload) > MaxPayload:
-				return bad("payload", "a payload for %s has %d bytes; at most %d are taken", w.Stream, len(e.Payload), MaxPayload)
-			}
-			size += len(e.Payload)
-		}
-	}
-	if size > MaxAppend {
-		return bad("payload", "the payloads of one append have %d bytes; at most %d are taken", size, MaxAppend)
-	}
-	return size, nil
-}
-
-func clean(s string) bool {
-	for i := range len(s) {
-		if s[i] == 0 {
-			return false
-		}
-	}
-	return utf8.ValidString(s)
+	return outcomes, list[len(list)-1].Position, nil
 }

@@ -60,6 +60,11 @@ func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "postgres", Message: "the connection string is not one that PostgreSQL understands; expected postgres://user:password@host:port/database"}
 	}
 	cfg.ConnConfig.RuntimeParams["search_path"] = schema
+	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "15s" // a process that hangs lets go of the log
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+		return err
+	}
 	cfg.MaxConns = max(cfg.MaxConns, 12)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -74,7 +79,7 @@ func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{pool: pool, channel: schema, waker: events.NewWaker()}
-	l.committer = events.NewCommitter(l.begin, time.Now, l.waker.Move)
+	l.committer = events.NewCommitter(l.begin, l.waker.Move)
 	listen, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.listening.Go(func() { l.listen(listen) })
@@ -129,15 +134,30 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 
 // Append implements [events.Log].
 func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
-	r, err := l.committer.Append(ctx, a)
-	return r, explain(err)
+	return l.committer.Append(ctx, a)
 }
 
-// explain translates what PostgreSQL says into what a caller can act on.
-func explain(err error) error {
+// explain translates what PostgreSQL says into what the committer and a caller can act on. An error that the
+// server itself reports ended the transaction; after any other, and after a fatal one, the connection is gone.
+func explain(err error, committing bool) error {
 	var e *pgconn.PgError
-	if errors.As(err, &e) && (e.Code == "53100" || e.Code == "53200") {
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &e):
+		return &events.Interrupted{Err: err, Unsure: committing && !pgconn.SafeToRetry(err)}
+	case e.Severity != "ERROR":
+		return &events.Interrupted{Err: err, Unsure: committing}
+	}
+	switch e.Code {
+	case "53100": // disk_full
 		return fmt.Errorf("%w: %w", events.ErrFull, err)
+	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
+		return &events.Interrupted{Err: err}
+	case "25006": // read_only_sql_transaction
+		return &domain.Error{Code: domain.Unavailable, Path: "postgres", Message: "this PostgreSQL server only reads; expected the primary server", Err: err}
+	case "42501", "42P01": // insufficient_privilege, undefined_table
+		return &domain.Error{Code: domain.Unavailable, Path: "postgres", Message: "the log's tables are gone, or this user may not write to them", Err: err}
 	}
 	return err
 }

@@ -2,69 +2,76 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"asem/events"
 )
 
 // tx is a write transaction: it holds the one row of head locked.
 type tx struct {
-	tx      pgx.Tx
+	conn    *pgxpool.Conn
 	channel string
-	head    events.Position
 }
 
-func (l *Log) begin(ctx context.Context) (events.Tx, error) {
-	t, err := l.pool.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := &tx{tx: t, channel: l.channel}
-	if err := t.QueryRow(ctx, "SELECT position FROM head FOR UPDATE").Scan(&w.head); err != nil {
-		w.Rollback()
-		return nil, err
-	}
-	return w, nil
-}
+// tryFor bounds one trip to the server, so that a network that swallows packets is noticed.
+const tryFor = time.Minute
 
-func (t *tx) Head(context.Context) (events.Position, error) { return t.head, nil }
-
-func (t *tx) Receipts(ctx context.Context, commands []uuid.UUID) (map[uuid.UUID]events.Receipt, error) {
-	rows, err := t.tx.Query(ctx, "SELECT id, first_position, last_position, recorded_at FROM command WHERE id = ANY($1)", commands)
+// begin opens the transaction, waits for its turn and reads what is known, in one round trip. Every statement
+// after the lock sees what the transaction before it committed.
+func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (_ events.Tx, known events.Known, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
-		return nil, err
+		return nil, known, explain(err, false)
 	}
-	found := map[uuid.UUID]events.Receipt{}
-	var id uuid.UUID
-	var r events.Receipt
-	_, err = pgx.ForEachRow(rows, []any{&id, &r.First, &r.Last, &r.RecordedAt}, func() error {
-		r.RecordedAt = r.RecordedAt.UTC()
-		found[id] = r
-		return nil
+	t := &tx{conn, l.channel}
+	known = events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(streams))}
+	var b pgx.Batch
+	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+	b.Queue("SELECT position FROM head FOR UPDATE").QueryRow(func(row pgx.Row) error { return row.Scan(&known.Head) })
+	b.Queue("SELECT clock_timestamp(), coalesce((SELECT recorded_at FROM event ORDER BY position DESC LIMIT 1), 'epoch')").QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&known.Now, &known.RecordedAt)
+		known.RecordedAt = known.RecordedAt.UTC()
+		return err
 	})
-	return found, err
-}
-
-func (t *tx) Versions(ctx context.Context, streams []events.Stream) (map[events.Stream]events.Version, error) {
-	rows, err := t.tx.Query(ctx, `SELECT s, coalesce((SELECT version FROM event WHERE stream = s ORDER BY version DESC LIMIT 1), 0) FROM unnest($1::text[]) AS s`, streams)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[events.Stream]events.Version, len(streams))
-	var s events.Stream
-	var v events.Version
-	_, err = pgx.ForEachRow(rows, []any{&s, &v}, func() error {
-		found[s] = v
-		return nil
+	b.Queue("SELECT id, first_position, last_position, recorded_at FROM command WHERE id = ANY($1)", commands).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		var r events.Receipt
+		_, err := pgx.ForEachRow(rows, []any{&id, &r.First, &r.Last, &r.RecordedAt}, func() error {
+			r.RecordedAt = r.RecordedAt.UTC()
+			known.Receipts[id] = r
+			return nil
+		})
+		return err
 	})
-	return found, err
+	b.Queue("SELECT s, coalesce((SELECT version FROM event WHERE stream = s ORDER BY version DESC LIMIT 1), 0) FROM unnest($1::text[]) AS s", streams).Query(func(rows pgx.Rows) error {
+		var s events.Stream
+		var v events.Version
+		_, err := pgx.ForEachRow(rows, []any{&s, &v}, func() error {
+			known.Versions[s] = v
+			return nil
+		})
+		return err
+	})
+	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+		t.Rollback()
+		return nil, known, explain(err, false)
+	}
+	return t, known, nil
 }
 
-func (t *tx) Insert(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
+// Store implements [events.Tx]: everything and the commit in one round trip.
+func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
 	n := len(list)
 	var (
 		position, version              = make([]int64, n), make([]int64, n)
@@ -95,9 +102,25 @@ func (t *tx) Insert(ctx context.Context, list []events.Envelope, receipts map[uu
 	b.Queue(`INSERT INTO command (id, first_position, last_position, recorded_at) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])`, ids, first, last, at)
 	b.Queue(`UPDATE head SET position = $1`, head)
 	b.Queue(`SELECT pg_notify($1, $2)`, t.channel, strconv.FormatInt(head, 10))
-	return t.tx.SendBatch(ctx, &b).Close()
+	committed := false
+	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+		committed = tag.String() == "COMMIT"
+		return nil
+	})
+	err := t.conn.SendBatch(ctx, &b).Close()
+	t.Rollback() // or, after the commit, give the connection back
+	if err == nil && !committed {
+		return errors.New("the transaction was rolled back at its commit")
+	}
+	return explain(err, true)
 }
 
-func (t *tx) Commit(ctx context.Context) error { return t.tx.Commit(ctx) }
-
-func (t *tx) Rollback() { _ = t.tx.Rollback(context.Background()) } // the server ends it with the connection where even this fails
+// Rollback implements [events.Tx].
+func (t *tx) Rollback() {
+	if c := t.conn.Conn(); !c.IsClosed() && c.PgConn().TxStatus() != 'I' {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_, _ = c.Exec(ctx, "ROLLBACK") // the server rolls back with the connection where even this fails
+	}
+	t.conn.Release()
+}

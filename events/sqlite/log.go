@@ -60,7 +60,7 @@ func Open(ctx context.Context, path string) (*Log, error) {
 	if err := l.prepare(ctx); err != nil {
 		return nil, errors.Join(l.explain(err), l.reader.Close(), l.writer.Close())
 	}
-	l.committer = events.NewCommitter(l.begin, time.Now, l.waker.Move)
+	l.committer = events.NewCommitter(l.begin, l.waker.Move)
 	return l, nil
 }
 
@@ -88,13 +88,18 @@ func (l *Log) prepare(ctx context.Context) error {
 	return l.statement.prepare(ctx, l.writer, l.reader)
 }
 
+// code is what SQLite says in one number, or 0 where it is not SQLite that speaks.
+func code(err error) int {
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Code() & 0xff
+}
+
 // explain translates what SQLite says into what a person can act on.
 func (l *Log) explain(err error) error {
-	var e *driver.Error
-	if err == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch e.Code() & 0xff {
+	switch code(err) {
 	case lib.SQLITE_NOTADB, lib.SQLITE_CORRUPT:
 		return &domain.Error{Code: domain.Invalid, Path: l.path, Message: "the file is not an event log, or is damaged; restore it from a backup", Err: err}
 	case lib.SQLITE_CANTOPEN, lib.SQLITE_PERM, lib.SQLITE_READONLY:
@@ -113,8 +118,7 @@ func (l *Log) explain(err error) error {
 
 // Append implements [events.Log].
 func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
-	r, err := l.committer.Append(ctx, a)
-	return r, l.explain(err)
+	return l.committer.Append(ctx, a)
 }
 
 // Lookup implements [events.Log].

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	lib "modernc.org/sqlite/lib"
 
 	"asem/domain"
 	"asem/events"
@@ -20,7 +21,7 @@ const insertRows = 16
 
 // statements are prepared once.
 type statements struct {
-	receipt, version, head, insert, insertMany, insertReceipt *sql.Stmt // on the writer
+	receipt, version, last, insert, insertMany, insertReceipt *sql.Stmt // on the writer
 	readReceipt, readStream, readAll, readHead                *sql.Stmt // on the readers
 }
 
@@ -35,7 +36,7 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 	}{
 		{writer, &s.receipt, receipt},
 		{writer, &s.version, "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?"},
-		{writer, &s.head, head},
+		{writer, &s.last, "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"},
 		{writer, &s.insert, insert + row},
 		{writer, &s.insertMany, insert + strings.TrimSuffix(strings.Repeat(row+",", insertRows), ",")},
 		{writer, &s.insertReceipt, "INSERT INTO command (id, first_position, last_position, recorded_at) VALUES (?, ?, ?, ?)"},
@@ -55,59 +56,73 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 
 // tx is a write transaction.
 type tx struct {
-	tx *sql.Tx
-	s  *statements
+	tx  *sql.Tx
+	log *Log
 }
 
 // begin starts a transaction that holds SQLite's write lock from the start.
-func (l *Log) begin(ctx context.Context) (events.Tx, error) {
-	t, err := l.writer.BeginTx(ctx, nil)
+func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (events.Tx, events.Known, error) {
+	sqlTx, err := l.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, l.explain(err)
+		return nil, events.Known{}, l.explain(err)
 	}
-	return &tx{t, &l.statement}, nil
+	t := &tx{sqlTx, l}
+	known, err := t.known(ctx, commands, streams)
+	if err != nil {
+		t.Rollback()
+		return nil, events.Known{}, l.explain(err)
+	}
+	return t, known, nil
 }
 
-func (t *tx) Head(ctx context.Context) (events.Position, error) {
-	var head int64
-	err := t.tx.StmtContext(ctx, t.s.head).QueryRowContext(ctx).Scan(&head)
-	return events.Position(head), err
-}
-
-func (t *tx) Receipts(ctx context.Context, commands []uuid.UUID) (map[uuid.UUID]events.Receipt, error) {
-	stmt := t.tx.StmtContext(ctx, t.s.receipt)
-	found := map[uuid.UUID]events.Receipt{}
+func (t *tx) known(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (events.Known, error) {
+	known := events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(streams))}
+	var head, recorded int64
+	err := t.tx.StmtContext(ctx, t.log.statement.last).QueryRowContext(ctx).Scan(&head, &recorded)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return known, err
+	}
+	known.Head, known.RecordedAt, known.Now = events.Position(head), time.UnixMicro(recorded).UTC(), time.Now()
+	receipt, version := t.tx.StmtContext(ctx, t.log.statement.receipt), t.tx.StmtContext(ctx, t.log.statement.version)
 	for _, id := range commands {
-		r, err := scanReceipt(stmt.QueryRowContext(ctx, id[:]))
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
+		switch r, err := scanReceipt(receipt.QueryRowContext(ctx, id[:])); {
+		case err == nil:
+			known.Receipts[id] = r
+		case !errors.Is(err, sql.ErrNoRows):
+			return known, err
 		}
-		if err != nil {
-			return nil, err
-		}
-		found[id] = r
 	}
-	return found, nil
-}
-
-func (t *tx) Versions(ctx context.Context, streams []events.Stream) (map[events.Stream]events.Version, error) {
-	stmt := t.tx.StmtContext(ctx, t.s.version)
-	found := make(map[events.Stream]events.Version, len(streams))
 	for _, s := range streams {
-		if _, known := found[s]; known {
+		if _, seen := known.Versions[s]; seen {
 			continue
 		}
 		var v int64
-		if err := stmt.QueryRowContext(ctx, string(s)).Scan(&v); err != nil {
-			return nil, err
+		if err := version.QueryRowContext(ctx, string(s)).Scan(&v); err != nil {
+			return known, err
 		}
-		found[s] = events.Version(v)
+		known.Versions[s] = events.Version(v)
 	}
-	return found, nil
+	return known, nil
 }
 
-func (t *tx) Insert(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
-	one, many := t.tx.StmtContext(ctx, t.s.insert), t.tx.StmtContext(ctx, t.s.insertMany)
+// Store implements [events.Tx].
+func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
+	if err := t.insert(ctx, list, receipts); err != nil {
+		t.Rollback()
+		return t.log.explain(err)
+	}
+	if err := t.tx.Commit(); err != nil {
+		t.Rollback()
+		if code(err) == lib.SQLITE_IOERR { // a sync that failed leaves open what is on the disk
+			return &events.Interrupted{Err: t.log.explain(err), Unsure: true}
+		}
+		return t.log.explain(err)
+	}
+	return nil
+}
+
+func (t *tx) insert(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
+	one, many := t.tx.StmtContext(ctx, t.log.statement.insert), t.tx.StmtContext(ctx, t.log.statement.insertMany)
 	args := make([]any, 0, 14*insertRows)
 	for len(list) > 0 {
 		n, stmt := 1, one
@@ -129,7 +144,7 @@ func (t *tx) Insert(ctx context.Context, list []events.Envelope, receipts map[uu
 		}
 		list = list[n:]
 	}
-	stmt := t.tx.StmtContext(ctx, t.s.insertReceipt)
+	stmt := t.tx.StmtContext(ctx, t.log.statement.insertReceipt)
 	for id, r := range receipts {
 		if _, err := stmt.ExecContext(ctx, id[:], int64(r.First), int64(r.Last), r.RecordedAt.UnixMicro()); err != nil {
 			return err
@@ -138,8 +153,7 @@ func (t *tx) Insert(ctx context.Context, list []events.Envelope, receipts map[uu
 	return nil
 }
 
-func (t *tx) Commit(context.Context) error { return t.tx.Commit() }
-
+// Rollback implements [events.Tx].
 func (t *tx) Rollback() { _ = t.tx.Rollback() } // nothing can be done where even this fails
 
 type scanner interface{ Scan(...any) error }
@@ -169,5 +183,8 @@ func scanEnvelope(row scanner) (events.Envelope, error) {
 	copy(e.ID[:], id)
 	copy(e.Command[:], command)
 	copy(e.Causation[:], causation)
+	if e.Payload == nil { // so the driver hands out what has no bytes
+		e.Payload = []byte{}
+	}
 	return e, nil
 }

@@ -1,0 +1,121 @@
+package events
+
+import (
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"asem/domain"
+)
+
+// judge decides each append of a batch in order, by what is known and by those before it, and completes the
+// events of those that stand. No event is recorded earlier than the one before it, even when the clock steps back.
+func judge(known Known, batch []*pending) (outcomes []outcome, list []Envelope, fresh map[uuid.UUID]Receipt) {
+	head, versions := known.Head, make(map[Stream]Version, len(known.Versions))
+	for s, v := range known.Versions {
+		versions[s] = v
+	}
+	now := known.Now.UTC().Truncate(time.Microsecond)
+	if now.Before(known.RecordedAt) {
+		now = known.RecordedAt
+	}
+	outcomes = make([]outcome, len(batch))
+	fresh = make(map[uuid.UUID]Receipt, len(batch))
+	for i, p := range batch {
+		if r, ok := known.Receipts[p.append.Command]; ok {
+			r.Duplicate = !slices.Contains(p.tried, r)
+			outcomes[i] = outcome{receipt: r}
+			continue
+		}
+		if r, ok := fresh[p.append.Command]; ok {
+			r.Duplicate = true
+			outcomes[i] = outcome{receipt: r}
+			continue
+		}
+		if err := conflict(p.append, versions); err != nil {
+			outcomes[i] = outcome{err: err}
+			continue
+		}
+		r := Receipt{First: head + 1, RecordedAt: now}
+		for _, w := range p.append.Writes {
+			for _, e := range w.Events {
+				head++
+				versions[w.Stream]++
+				e.Position, e.Stream, e.Version, e.Command, e.RecordedAt = head, w.Stream, versions[w.Stream], p.append.Command, now
+				e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
+				list = append(list, e)
+			}
+		}
+		r.Last = head
+		fresh[p.append.Command] = r
+		outcomes[i] = outcome{receipt: r}
+	}
+	return outcomes, list, fresh
+}
+
+func conflict(a Append, versions map[Stream]Version) error {
+	for _, w := range a.Writes {
+		if v := versions[w.Stream]; v != w.Expected {
+			return fmt.Errorf("append to %s: expected version %d, found %d: %w", w.Stream, w.Expected, v, ErrConflict)
+		}
+	}
+	return nil
+}
+
+// check refuses bad input and returns the size of all payloads.
+func check(a Append) (size int, err error) {
+	bad := func(path, format string, args ...any) (int, error) {
+		return 0, &domain.Error{Code: domain.Invalid, Path: path, Message: fmt.Sprintf(format, args...)}
+	}
+	if a.Command == uuid.Nil {
+		return bad("command", "an append needs the id of its command")
+	}
+	if len(a.Writes) == 0 {
+		return bad("writes", "an append without events")
+	}
+	seen := make(map[Stream]bool, len(a.Writes))
+	for _, w := range a.Writes {
+		switch {
+		case w.Stream == "" || len(w.Stream) > 512 || !clean(string(w.Stream)):
+			return bad("stream", "%q is not a stream name; expected 1 to 512 bytes of UTF-8 without NUL", w.Stream)
+		case seen[w.Stream]:
+			return bad("stream", "%s stands twice in one append", w.Stream)
+		case w.Expected < 0:
+			return bad("expected", "version %d is expected of %s; versions are not negative", w.Expected, w.Stream)
+		case len(w.Events) == 0:
+			return bad("events", "nothing is to be appended to %s", w.Stream)
+		}
+		seen[w.Stream] = true
+		for _, e := range w.Events {
+			switch {
+			case e.ID == uuid.Nil:
+				return bad("id", "an event of %s has no id", w.Stream)
+			case e.Type == "" || !clean(e.Type) || !clean(e.Study) || !clean(string(e.By.Role)) || !clean(e.By.Subject):
+				return bad("type", "an event of %s has a type, study or actor that is empty, not UTF-8 or contains NUL", w.Stream)
+			case e.Schema < 1:
+				return bad("schema", "an event of %s has schema %d; expected 1 or more", w.Stream, e.Schema)
+			case e.OccurredAt.Year() < 1 || e.OccurredAt.Year() > 9999:
+				return bad("occurredAt", "an event of %s happened in the year %d; expected 1 to 9999", w.Stream, e.OccurredAt.Year())
+			case len(e.Payload) > MaxPayload:
+				return bad("payload", "a payload for %s has %d bytes; at most %d are taken", w.Stream, len(e.Payload), MaxPayload)
+			}
+			size += len(e.Payload)
+		}
+	}
+	if size > MaxAppend {
+		return bad("payload", "the payloads of one append have %d bytes; at most %d are taken", size, MaxAppend)
+	}
+	return size, nil
+}
+
+func clean(s string) bool {
+	for i := range len(s) {
+		if s[i] == 0 {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
