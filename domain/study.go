@@ -54,13 +54,27 @@ func (s *Study) Apply(e Event) {
 func (in Instrument) Ref() InstrumentRef { return InstrumentRef{in.Code, in.Version} }
 
 // StudyConstructs lists everything the study measures, sorted by code: the scales of its
-// instruments and the constructs recorded from outside.
+// instruments and the constructs recorded from outside. Where several instruments measure one construct, its range spans
+// theirs and its title is that of the first by code and version.
 func (s *Study) StudyConstructs() []Construct {
 	byCode := map[string]Construct{}
-	for _, in := range s.Instruments {
+	refs := make([]InstrumentRef, 0, len(s.Instruments))
+	for r := range s.Instruments {
+		refs = append(refs, r)
+	}
+	sort.Slice(refs, func(i, j int) bool { return refs[i].String() < refs[j].String() })
+	for _, r := range refs {
+		in := s.Instruments[r]
 		for _, sc := range in.Scales {
 			lo, hi := in.ScaleRange(sc)
-			byCode[sc.Code] = Construct{Code: sc.Code, Title: sc.Title, Min: &lo, Max: &hi, HigherIs: sc.HigherIs}
+			k, known := byCode[sc.Code]
+			if known {
+				lo, hi = min(lo, *k.Min), max(hi, *k.Max)
+			} else {
+				k = Construct{Code: sc.Code, Title: sc.Title, HigherIs: sc.HigherIs}
+			}
+			k.Min, k.Max = &lo, &hi
+			byCode[sc.Code] = k
 		}
 	}
 	for _, k := range s.Protocol.Constructs {

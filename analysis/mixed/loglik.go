@@ -204,3 +204,6 @@ func invert(n int, a, inv []float64) (logDet float64, ok bool) {
 	}
 	return 2 * logDet, !math.IsNaN(logDet) && !math.IsInf(logDet, 0)
 }
+
+// Params returns the number of covariance parameters: the length of theta.
+func (m *Model) Params() int { return m.cov.params }

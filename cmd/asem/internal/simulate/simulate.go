@@ -37,6 +37,20 @@ func Example() Study {
 	}
 }
 
+// Check refuses plans that cannot be carried out.
+func (s Study) Check() error {
+	if err := domain.CheckCode("study", s.Code); err != nil {
+		return err
+	}
+	if s.Couples < 1 || s.Couples > 999_999 {
+		return &domain.Error{Code: domain.Invalid, Path: "couples", Message: fmt.Sprintf("%d couples; expected 1 to 999999", s.Couples)}
+	}
+	if s.Separations < 0 || s.Separations > s.Couples {
+		return &domain.Error{Code: domain.Invalid, Path: "separations", Message: fmt.Sprintf("%d separations of %d couples", s.Separations, s.Couples)}
+	}
+	return nil
+}
+
 // Names in the simulated protocol.
 const (
 	Zone      = "Europe/Berlin"

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"asem/analysis/frame"
+	"asem/domain"
+	"asem/projections"
+)
+
+// fitCmd fits a model to a file, with no database at all, or to a study.
+type fitCmd struct {
+	Data     string `help:"CSV file to fit; with --study, the data folder." env:"ASEM_DATA" placeholder:"FILE|DIR"`
+	Study    string `help:"Fit this study's data instead of a file." placeholder:"CODE"`
+	Postgres string `help:"With --study: the PostgreSQL database that keeps it." env:"ASEM_POSTGRES" placeholder:"URL"`
+	Spec     string `help:"The model, as a YAML file." required:"" placeholder:"FILE"`
+	Frame    string `help:"With --study: the data to fit, ${enum}." enum:"waves,diary" default:"waves"`
+	AsOf     int64  `help:"With --study: as of this position of the log; 0 is now." placeholder:"POSITION"`
+	NA       []string `help:"Texts that mean a missing value in the file." default:",NA" name:"na" sep:"none" placeholder:"TEXT"`
+	JSON     bool   `help:"Print the result as JSON." name:"json"`
+}
+
+func (c *fitCmd) Help() string {
+	return `Examples:
+  asem fit --data long.csv --spec growth.yaml
+  asem fit --study DEMO --spec growth.yaml --json
+
+Exit code 0: fitted; 1: the model did not converge, the reason is printed; 2: bad input.`
+}
+
+func (c *fitCmd) Run(ctx context.Context, io streams) error {
+	spec, err := readSpec(c.Spec)
+	if err != nil {
+		return err
+	}
+	f, from, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := spec.fit(ctx, f)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = r.writeJSON(io.out, from)
+	} else {
+		err = r.writeTable(io.out, from)
+	}
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return r.fit.Err()
+}
+
+// load reads the data from the file or the study.
+func (c *fitCmd) load(ctx context.Context) (f *frame.Frame, from provenance, err error) {
+	if c.Study != "" {
+		dir := c.Data
+		if dir == "" {
+			dir = "asem-data"
+		}
+		err = storage{Data: dir, Postgres: c.Postgres}.with(ctx, func(h *house) error {
+			set, err := h.dataset(ctx, c.Study, c.Frame, c.AsOf)
+			f, from = set.Frame, provenance{data: set.Provenance.DataHash, study: c.Study, position: int64(set.Provenance.Position)}
+			return err
+		})
+		return f, from, err
+	}
+	if c.Data == "" {
+		return nil, from, &domain.Error{Code: domain.Invalid, Path: "--data", Message: "there is nothing to fit; name a CSV file with --data or a study with --study"}
+	}
+	text, err := os.ReadFile(c.Data)
+	if err != nil {
+		return nil, from, &domain.Error{Code: domain.Invalid, Path: c.Data, Message: "the file cannot be read", Err: err}
+	}
+	sum := sha256.Sum256(text)
+	f, err = frame.ReadCSV(bytes.NewReader(text), frame.CSVOptions{Missing: c.NA})
+	if err != nil {
+		return nil, from, &domain.Error{Code: domain.Invalid, Path: c.Data, Message: err.Error()}
+	}
+	return f, provenance{data: hex.EncodeToString(sum[:])}, nil
+}
+
+// dataset returns a study's data for analysis: "waves" or "diary", as of a position.
+func (h *house) dataset(ctx context.Context, study, which string, position int64) (projections.Dataset, error) {
+	asOf := projections.AsOf{}
+	if position != 0 {
+		asOf.Position = eventsPosition(position)
+	}
+	v, err := h.read.View(ctx, asOf)
+	if err != nil {
+		return projections.Dataset{}, err
+	}
+	if which == "diary" {
+		return v.DiaryFrame(ctx, study)
+	}
+	return v.WaveFrame(ctx, study)
+}

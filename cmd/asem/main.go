@@ -1,0 +1,101 @@
+// Command asem runs a longitudinal couples study, from consent to fitted model.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"asem/analysis/mixed"
+	"asem/domain"
+)
+
+// commands lists every verb, each in a file of its own name.
+type commands struct {
+	Demo       demoCmd       `cmd:"" help:"Create the example study, fit its change model, print the table and serve it."`
+	Serve      serveCmd      `cmd:"" help:"Serve the studies of a data folder or database: pages and GraphQL."`
+	Import     importCmd     `cmd:"" help:"Bring a CSV data set into a study, as events."`
+	Instrument instrumentCmd `cmd:"" help:"List the scoring keys that ship, or bring in an instrument of your own."`
+	Fit        fitCmd        `cmd:"" help:"Fit a model to a CSV file or to a study."`
+	Export     exportCmd     `cmd:"" help:"Write a study's data for analysis as CSV."`
+	Simulate   simulateCmd   `cmd:"" help:"Make a synthetic study with known effects."`
+	Rebuild    rebuildCmd    `cmd:"" help:"Build the read models anew from the log."`
+	Token      tokenCmd      `cmd:"" help:"Give a researcher a token to read a study."`
+}
+
+// streams are where a command reads and writes.
+type streams struct {
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// run carries out a command line and returns the exit code: 0 done, 1 cannot be done, 2 bad input.
+func run(ctx context.Context, args []string, io streams) int {
+	var cmds commands
+	exit := -1
+	parser, err := kong.New(&cmds, kong.Name("asem"), kong.UsageOnError(), kong.Writers(io.out, io.err),
+		kong.Description("A longitudinal couples study, from consent to fitted model."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.DefaultEnvars(""),
+		kong.Exit(func(code int) { exit = code }), kong.Configuration(yamlConfig, "asem.yaml"),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io))
+	if err != nil {
+		fmt.Fprintln(io.err, "asem:", err)
+		return 2
+	}
+	k, err := parser.Parse(args)
+	if exit >= 0 { // --help was answered
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintln(io.err, "asem:", err)
+		return 2
+	}
+	if err := k.Run(); err != nil {
+		return report(io.err, err)
+	}
+	return 0
+}
+
+// report prints an error, one line a problem, and returns the exit code that fits it.
+func report(w io.Writer, err error) int {
+	for _, e := range unjoin(err) {
+		fmt.Fprintln(w, "asem:", e)
+	}
+	var unfit *mixed.NotConvergedError
+	switch code := domain.CodeOf(err); {
+	case errors.As(err, &unfit), errors.Is(err, context.Canceled):
+		return 1
+	case code == domain.Invalid, code == domain.NotFound, code == domain.Conflict:
+		return 2
+	}
+	return 1
+}
+
+// unjoin splits joined errors.
+func unjoin(err error) []error {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) && strings.Contains(err.Error(), "\n") {
+		var list []error
+		for _, e := range many.Unwrap() {
+			list = append(list, unjoin(e)...)
+		}
+		return list
+	}
+	return []error{err}
+}
+
+// newLogger returns the program's log: JSON, without personal data.
+func newLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, nil)) }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+	_ "github.com/jackc/pgx/v5/stdlib" // the read models' driver for PostgreSQL
+
+	"asem/domain"
+	"asem/events"
+	"asem/events/postgres"
+	"asem/events/sqlite"
+	"asem/projections"
+)
+
+// storage says where a study's events and read models are kept: in files of a data folder, or in a PostgreSQL
+// database.
+type storage struct {
+	Data     string `help:"Data folder." default:"asem-data" env:"ASEM_DATA" type:"path" placeholder:"DIR"`
+	Postgres string `help:"Keep the studies in this PostgreSQL database instead." env:"ASEM_POSTGRES" placeholder:"URL"`
+}
+
+// readSchema is the PostgreSQL schema of the read models.
+const readSchema = "asem_read"
+
+// house is an opened storage.
+type house struct {
+	log   events.Log
+	exec  *events.Executor
+	read  *projections.Store
+	lock  *flock.Flock // nil with PostgreSQL
+	where string       // in words, without secrets
+}
+
+// open opens the storage, making it where there is none.
+func (s storage) open(ctx context.Context) (*house, error) {
+	if s.Postgres != "" {
+		return s.openPostgres(ctx)
+	}
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, &domain.Error{Code: domain.Invalid, Path: s.Data, Message: "the data folder cannot be made", Err: err}
+	}
+	lock := flock.New(filepath.Join(s.Data, "lock"))
+	switch held, err := lock.TryLock(); {
+	case err != nil:
+		return nil, &domain.Error{Code: domain.Invalid, Path: s.Data, Message: "the data folder cannot be locked; it must be a folder that you may write to", Err: err}
+	case !held:
+		return nil, &domain.Error{Code: domain.Conflict, Path: s.Data, Message: "another asem is using this data folder; stop it first, or name another with --data"}
+	}
+	log, err := sqlite.Open(ctx, filepath.Join(s.Data, "log.db"))
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	read, err := projections.OpenSQLite(ctx, filepath.Join(s.Data, "read.db"))
+	if err != nil {
+		return nil, errors.Join(err, log.Close(), lock.Unlock())
+	}
+	return &house{log: log, exec: events.NewExecutor(log), read: read, lock: lock, where: s.Data}, nil
+}
+
+func (s storage) openPostgres(ctx context.Context) (*house, error) {
+	log, err := postgres.Open(ctx, s.Postgres)
+	if err != nil {
+		return nil, err
+	}
+	read, err := projections.OpenPostgres(ctx, s.Postgres, readSchema)
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return &house{log: log, exec: events.NewExecutor(log), read: read, where: "PostgreSQL"}, nil
+}
+
+func (h *house) close() error {
+	err := errors.Join(h.read.Close(), h.log.Close())
+	if h.lock != nil {
+		err = errors.Join(err, h.lock.Unlock())
+	}
+	return err
+}
+
+// catchUp brings the read models to the end of the log.
+func (h *house) catchUp(ctx context.Context, progress projections.Progress) error {
+	return projections.CatchUp(ctx, h.log, projections.All(h.read), progress)
+}
+
+// with opens the storage, brings the read models up to date, does something, and closes it.
+func (s storage) with(ctx context.Context, do func(*house) error) (err error) {
+	h, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	if err := h.catchUp(ctx, nil); err != nil {
+		return err
+	}
+	return do(h)
+}
+
+// progressLine shows how far long work has come, on one line that is written over.
+type progressLine struct {
+	w    io.Writer
+	last string
+}
+
+func (p *progressLine) show(what string, done, all int64) {
+	if all <= 0 {
+		return
+	}
+	line := fmt.Sprintf("%s: %d %%", what, 100*done/all)
+	if line != p.last {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+		p.last = line
+	}
+}
+
+// end takes the line away.
+func (p *progressLine) end() {
+	if p.last != "" {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.last = ""
+	}
+}
