@@ -14,8 +14,8 @@ import (
 )
 
 // largeStudy is a log of about n events, made without deciding them: couples that enrol, answer three waves of
-// one questionnaire, keep a diary for three days, and are rated by three judges; correctionsPer1000 of their
-// answers are corrected. It is generated while it is read, so that it takes no memory.
+// one questionnaire, keep a diary for three days, and are rated by three judges; some scores
+// are corrected. It is generated while it is read, so that it takes no memory.
 type largeStudy struct {
 	head events.Position
 	kept []events.Envelope // the study's own events
@@ -103,4 +103,81 @@ func benchRebuild(b *testing.B, s *Store, n int) {
 	runtime.ReadMemStats(&m)
 	b.ReportMetric(float64(b.N)*float64(log.head)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(m.Sys)/(1<<20), "MB")
+}
+
+// BenchmarkApplyOne is the way of one answer into every read model of a study that goes on.
+func BenchmarkApplyOne(b *testing.B) {
+	for name, open := range map[string]func() *Store{"sqlite": func() *Store { return openFile(b) }, "postgres": func() *Store { return openSchema(b, newSchema(b)) }} {
+		b.Run(name, func(b *testing.B) {
+			s := open()
+			log := newLargeStudy(b, 100_000)
+			after := log.head / 2
+			require.NoError(b, CatchUp(b.Context(), &limited{log, after}, All(s), nil))
+			b.ReportAllocs()
+			for b.Loop() {
+				batch, err := log.Read(b.Context(), after, 1)
+				require.NoError(b, err)
+				after = batch[0].Position
+				for _, p := range All(s) {
+					require.NoError(b, p.Apply(b.Context(), batch))
+				}
+			}
+		})
+	}
+}
+
+// limited is a log that ends before the log does.
+type limited struct {
+	*largeStudy
+	end events.Position
+}
+
+func (l *limited) Head(context.Context) (events.Position, error) { return l.end, nil }
+
+func (l *limited) Read(ctx context.Context, after events.Position, limit int) ([]events.Envelope, error) {
+	return l.largeStudy.Read(ctx, after, min(limit, int(l.end-after)))
+}
+
+// BenchmarkWaveFrame makes the data of a whole study.
+func BenchmarkWaveFrame(b *testing.B) {
+	for _, couples := range []int{120, 2500} {
+		b.Run(fmt.Sprintf("couples=%d", couples), func(b *testing.B) {
+			s := openFile(b)
+			require.NoError(b, CatchUp(b.Context(), newLargeStudy(b, couples*eventsPerCouple), All(s), nil))
+			v, err := s.View(b.Context(), AsOf{})
+			require.NoError(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := v.WaveFrame(b.Context(), "S")
+				require.NoError(b, err)
+				require.Equal(b, couples*2*3, d.Frame.Rows())
+			}
+			b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N)/float64(couples), "us/couple")
+		})
+	}
+}
+
+// BenchmarkPage reads what a list of couples with two trajectories each needs.
+func BenchmarkPage(b *testing.B) {
+	for _, couples := range []int{120, 2500} {
+		b.Run(fmt.Sprintf("couples=%d", couples), func(b *testing.B) {
+			s := openFile(b)
+			require.NoError(b, CatchUp(b.Context(), newLargeStudy(b, couples*eventsPerCouple), All(s), nil))
+			v, err := s.View(b.Context(), AsOf{})
+			require.NoError(b, err)
+			for b.Loop() {
+				page, err := v.Couples(b.Context(), "S", CoupleFilter{}, Page{First: 50, After: "20"})
+				require.NoError(b, err)
+				var ids []SeriesID
+				for _, c := range page.Items {
+					for _, p := range c.Participants {
+						ids = append(ids, SeriesID{p.PersonID, "avoidance"}, SeriesID{p.PersonID, "satisfaction"})
+					}
+				}
+				found, err := v.TrajectoriesByID(b.Context(), ids)
+				require.NoError(b, err)
+				require.Len(b, found, 200)
+			}
+		})
+	}
 }

@@ -307,7 +307,7 @@ func (v View) readCouples(ctx context.Context, text string, args []any) ([]Coupl
 	var list []Couple
 	return list, v.read(ctx, "the couples", text, args, func(scan scanner) error {
 		var c Couple
-		if err := scan(&c.Study, &c.CoupleID.Couple, day{&c.EnrolledOn}, day{&c.SeparatedOn}, &c.Since); err != nil {
+		if err := scan(&c.Study, &c.Couple, day{&c.EnrolledOn}, day{&c.SeparatedOn}, &c.Since); err != nil {
 			return err
 		}
 		list = append(list, c)
@@ -320,7 +320,7 @@ func (v View) addParticipants(ctx context.Context, list []Couple) error {
 	at := make(map[string]*Couple, len(list))
 	keys := make([]string, len(list))
 	for i := range list {
-		keys[i] = string(coupleKey(list[i].Study, list[i].CoupleID.Couple))
+		keys[i] = string(coupleKey(list[i].Study, list[i].Couple))
 		at[keys[i]] = &list[i]
 	}
 	err := inParts(keys, func(part []string) error {
@@ -336,7 +336,7 @@ func (v View) addParticipants(ctx context.Context, list []Couple) error {
 					return err
 				}
 				c := at[string(couple)]
-				p.Study, p.Couple = c.Study, c.CoupleID.Couple
+				p.Study, p.Couple = c.Study, c.Couple
 				if n := len(c.Participants); n == 0 || c.Participants[n-1].Role != p.Role {
 					p.Consents = map[domain.Scope]string{}
 					c.Participants = append(c.Participants, p)

@@ -11,7 +11,7 @@ import (
 
 func codes(list []Couple) (out []string) {
 	for _, c := range list {
-		out = append(out, c.CoupleID.Couple)
+		out = append(out, c.Couple)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,9 +58,8 @@ func newSchema(t testing.TB) string {
 	t.Cleanup(func() {
 		s, err := OpenPostgres(context.Background(), dsn, schema)
 		require.NoError(t, err)
-		defer s.Close()
-		_, err = s.writer.Exec(`DROP SCHEMA ` + schema + ` CASCADE`)
-		require.NoError(t, err)
+		_, err = s.writer.ExecContext(context.Background(), `DROP SCHEMA `+schema+` CASCADE`)
+		require.NoError(t, errors.Join(err, s.Close()))
 	})
 	return schema
 }

@@ -11,7 +11,7 @@
 // So reading as of position p gives what a rebuild from the first p events alone would give.
 //
 // One file is one read model: its tables, what each event does to them, and its queries. The SQL is one text
-// for both databases: numbered parameters ($1), BIGINT, DOUBLE PRECISION, TEXT and BYTEA columns, times as
+// for both databases (but for the parameters of inserts): numbered parameters ($1), BIGINT, DOUBLE PRECISION, TEXT and BYTEA columns, times as
 // microseconds since 1970 in UTC, days as 2026-11-23. Keys are byte strings that sort as
 // [asem/analysis/frame.Natural] sorts, because the two databases do not agree on the order of text.
 //

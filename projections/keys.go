@@ -32,8 +32,12 @@ func (k key) end() key {
 }
 
 // appendNatural appends a code so that bytes sort as codes do in natural order: before the digits of a
-// number stands how many there are. The code itself follows, for 7 and 007 are equal as numbers.
+// number stands how many there are. The code itself follows, for 7 and 007 are equal as numbers. What is no code
+// leads nowhere, least of all into another study's keys.
 func appendNatural(k key, code string) key {
+	if domain.CheckCode("", code) != nil {
+		code = "" // nothing has such a code; the key of no code finds nothing
+	}
 	for rest := code; rest != ""; {
 		n := 0
 		for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -24,6 +25,14 @@ func TestKeysSortAsPeopleDo(t *testing.T) {
 		assert.Equal(t, sign(frame.Natural(a, b)), bytes.Compare(coupleKey("S", a), coupleKey("S", b)), "%s and %s", a, b)
 		assert.Equal(t, a, lastCode(coupleKey("S", a)))
 	})
+}
+
+func TestWhatIsNoCodeFindsNothing(t *testing.T) {
+	none := studyKey("")
+	for _, code := range []string{"", "S\x00S\x00", "\x00", "é", strings.Repeat("1", 65), strings.Repeat("1", 255)} {
+		assert.Equal(t, none, studyKey(code), "%q", code)
+		assert.Less(t, bytes.Compare(none.end(), studyKey("0")), 0)
+	}
 }
 
 func TestKeysOfAThingLieInItsRange(t *testing.T) {

@@ -25,7 +25,7 @@ func TestOpenSQLiteAgainFindsWhatWasApplied(t *testing.T) {
 
 	s, err = OpenSQLite(t.Context(), path)
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { require.NoError(t, s.Close()) }()
 	at, err := s.Position(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, h.head(), at)

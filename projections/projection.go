@@ -29,7 +29,7 @@ type handler struct {
 
 // project defines a read model. Its tables carry the version in their names, so that a higher version
 // is built beside the old one; raise it whenever a handler or the schema changes what rows look like.
-func project(name string, version int, schema string, handlers ...handler) definition {
+func project(name string, version int, schema string, handlers ...handler) definition { //nolint:unparam // every model is in its first version
 	d := definition{name: name, version: version, schema: schema, handlers: map[string]handler{}}
 	for _, h := range handlers {
 		if _, twice := d.handlers[h.event]; twice {
@@ -69,19 +69,22 @@ func (p *Projection) Name() string { return p.name }
 // Version returns the version of the read model that this program builds.
 func (p *Projection) Version() int { return p.version }
 
-// ErrRebuilding: the read model was emptied and has not come again to where it was. What comes after may
+// ErrRebuilding says that a read model was emptied and has not come again to where it was. What comes after may
 // not be applied before it has; try again.
 var ErrRebuilding = errors.New("the read model is being rebuilt")
 
 // Checkpoint returns the position of the last event applied; 0 before the first. Whoever applies events reads the log
 // from there. To watch a read model, see [Store.States].
 func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
-	stmt, err := p.store.readStmts.get(ctx, p.store, `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2`)
-	if err != nil {
-		return 0, err
+	at := events.Position(-1)
+	rows, err := p.store.query(ctx, `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2`, p.name, p.version)
+	if err == nil {
+		err = each(rows, func(scan scanner) error { return scan(&at) })
 	}
-	var at events.Position
-	if err := stmt.QueryRowContext(ctx, p.name, p.version).Scan(&at); err != nil {
+	if err == nil && at < 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
 		return 0, fmt.Errorf("read the checkpoint of %s: %w", p.name, err)
 	}
 	p.remember(at)

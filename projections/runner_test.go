@@ -77,7 +77,7 @@ func TestProjectionsKeepTheirPromises(t *testing.T) {
 		live, other := open(t), open(t)
 		ctx := t.Context()
 		if live.dialect == PostgreSQL {
-			fewerChecks(t, 20) // emptying a table takes it milliseconds, and what is decided is decided the same
+			fewerChecks(t, 10) // emptying a table takes it milliseconds, and what is decided is decided the same
 		}
 		rapid.Check(t, func(t *rapid.T) {
 			h := randomHistory(t, rapid.IntRange(0, 60).Draw(t, "steps"))

@@ -164,14 +164,14 @@ func scoreOf(person PersonID, wave int, instrument string, measured time.Time, s
 }
 
 func (t *Tx) openScore(ctx context.Context, at events.Position, s Score) error {
-	return t.Insert(ctx, insertScore, []byte(s.SeriesID.key()), s.Study, s.Couple, string(s.Role), s.Construct, s.Wave, s.Instrument, s.KeyVersion, string(s.Status),
+	return t.Insert(ctx, insertScore, []byte(s.key()), s.Study, s.Couple, string(s.Role), s.Construct, s.Wave, s.Instrument, s.KeyVersion, string(s.Status),
 		nullable(s.Value), s.ItemsAnswered, s.ItemsTotal, s.Reason, micros(s.MeasuredAt), int64(at), int64(forever))
 }
 
 // closeScore ends the value of a series at a wave and returns it.
 func (t *Tx) closeScore(ctx context.Context, at events.Position, s Score) (Score, error) {
 	row, err := t.queryRow(ctx, `UPDATE {score} SET to_position = $4 WHERE key = $1 AND wave = $2 AND instrument = $3 AND to_position = $5
-		RETURNING `+scoreColumns, []byte(s.SeriesID.key()), s.Wave, s.Instrument, int64(at), int64(forever))
+		RETURNING `+scoreColumns, []byte(s.key()), s.Wave, s.Instrument, int64(at), int64(forever))
 	if err != nil {
 		return Score{}, err
 	}
@@ -307,7 +307,7 @@ func (v View) Trajectories(ctx context.Context, study string, f TrajectoryFilter
 		return Slice[Trajectory]{}, err
 	}
 	page := slice(p, keys, total)
-	list, err := v.readTrajectories(ctx, "key", page.Items, f.Waves)
+	list, err := v.readTrajectories(ctx, page.Items, f.Waves)
 	return Slice[Trajectory]{list, page.HasNext, page.HasPrevious, total}, err
 }
 
@@ -328,7 +328,7 @@ func (v View) TrajectoriesByID(ctx context.Context, ids []SeriesID) (map[SeriesI
 	for i, id := range ids {
 		keys[i] = string(id.key())
 	}
-	list, err := v.readTrajectories(ctx, "key", keys, nil)
+	list, err := v.readTrajectories(ctx, keys, nil)
 	found := make(map[SeriesID]Trajectory, len(list))
 	for _, t := range list {
 		found[t.SeriesID] = t
@@ -337,10 +337,10 @@ func (v View) TrajectoriesByID(ctx context.Context, ids []SeriesID) (map[SeriesI
 }
 
 // readTrajectories reads the series with the given keys in the order of keys, at some waves or all.
-func (v View) readTrajectories(ctx context.Context, column string, keys []string, waves []int) ([]Trajectory, error) {
+func (v View) readTrajectories(ctx context.Context, keys []string, waves []int) ([]Trajectory, error) {
 	var list []Trajectory
 	err := inParts(keys, func(part []string) error {
-		condition, width := among(column, 2, len(part))
+		condition, width := among("key", 2, len(part))
 		args := fill(nil, asBytes(part), width)
 		where, more := TrajectoryFilter{Waves: waves}.where(2 + width)
 		return v.read(ctx, "the scores", `SELECT `+scoreColumns+` FROM {score} WHERE `+held+` AND `+condition+where+` ORDER BY key, wave, from_position`,

@@ -107,7 +107,7 @@ func (t *Tx) send(ctx context.Context, p *pendingRows) error {
 		for run*p.in.width > min(len(rest), maxValues) {
 			run /= 2
 		}
-		stmt, err := t.stmt(ctx, p.in.text(run, t.projection.store.dialect))
+		stmt, err := t.stmt(ctx, p.in.text(run, t.projection.store.dialect)) //nolint:sqlclosecheck // closed with the transaction
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (t *Tx) Exec(ctx context.Context, text string, args ...any) error {
 	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	stmt, err := t.stmt(ctx, text)
+	stmt, err := t.stmt(ctx, text) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (t *Tx) Query(ctx context.Context, text string, args ...any) (*sql.Rows, er
 	if err := t.flush(ctx); err != nil {
 		return nil, err
 	}
-	stmt, err := t.stmt(ctx, text)
+	stmt, err := t.stmt(ctx, text) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (t *Tx) queryRow(ctx context.Context, text string, args ...any) (*sql.Row, 
 	if err := t.flush(ctx); err != nil {
 		return nil, err
 	}
-	stmt, err := t.stmt(ctx, text)
+	stmt, err := t.stmt(ctx, text) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return nil, err
 	}
