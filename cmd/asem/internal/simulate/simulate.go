@@ -192,9 +192,9 @@ var population = struct {
 	leaves           float64 // a partner drops out between two waves
 	missesDay        float64
 }{
-	level: [2]float64{3.4, 3.1}, levelSD: [2]float64{0.7, 0.65},
+	level: [2]float64{3.9, 3.7}, levelSD: [2]float64{0.6, 0.55},
 	slope: [2]float64{0.01, 0.02}, slopeSD: [2]float64{0.05, 0.05},
-	partnersAlike: 0.3, occasionSD: 0.3, occasionsAlike: 0.25, itemSD: 0.6,
+	partnersAlike: 0.3, occasionSD: 0.3, occasionsAlike: 0.25, itemSD: 0.5,
 	judgeBiasSD: 0.3, judgeErrorSD: 0.7, responsivenessSD: 1.1,
 	skipsItem: 0.01, missesWave: 0.04, leaves: 0.05, missesDay: 0.14,
 }
