@@ -60,6 +60,9 @@ func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "postgres", Message: "the connection string is not one that PostgreSQL understands; expected postgres://user:password@host:port/database"}
 	}
 	cfg.ConnConfig.RuntimeParams["search_path"] = schema
+	// Every statement of the log goes by an index. A plan made while the tables were empty would read them whole, for as
+	// long as the connection lives.
+	cfg.ConnConfig.RuntimeParams["enable_seqscan"], cfg.ConnConfig.RuntimeParams["jit"] = "off", "off"
 	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "15s" // a process that hangs lets go of the log
 	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")

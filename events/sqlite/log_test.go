@@ -17,18 +17,18 @@ import (
 	"asem/events/sqlite"
 )
 
-func TestLog(t *testing.T) { eventstest.Run(t, opener(t)) }
+func TestLog(t *testing.T) { eventstest.Run(t, opener(t, slow)) }
 
-// opener keeps the logs of a test in one folder.
-func opener(t testing.TB) eventstest.Open {
+// opener keeps the logs of a test in one folder. Each new file is prepared once.
+func opener(t testing.TB, prepare func(testing.TB, string)) eventstest.Open {
 	dir := t.TempDir()
-	var slowed sync.Map
+	var prepared sync.Map
 	return func(t testing.TB, name string) events.Log {
 		path := filepath.Join(dir, name+".db")
 		l, err := sqlite.Open(t.Context(), path)
 		require.NoError(t, err)
-		once, _ := slowed.LoadOrStore(name, &sync.Once{})
-		once.(*sync.Once).Do(func() { slow(t, path) })
+		once, _ := prepared.LoadOrStore(name, &sync.Once{})
+		once.(*sync.Once).Do(func() { prepare(t, path) })
 		return l
 	}
 }

@@ -1,0 +1,64 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"asem/events/eventstest"
+	"asem/events/postgres"
+)
+
+func BenchmarkLog(b *testing.B) { eventstest.Bench(b, opener(b, func(testing.TB, string, string) {})) }
+
+// BenchmarkPlain stores the same rows by hand. "insert" takes positions from a sequence, with no order that a reader
+// could rely on and no check; "lock" gives them in a safe order, one append in a transaction under the lock.
+func BenchmarkPlain(b *testing.B) {
+	ctx, dsn := context.Background(), eventstest.Postgres(b)
+	schema := fmt.Sprintf("asem_plain_%d", os.Getpid())
+	l, err := postgres.OpenSchema(ctx, dsn, schema)
+	require.NoError(b, err)
+	require.NoError(b, l.Close())
+	defer run(b, dsn, "DROP SCHEMA "+schema+" CASCADE")
+	run(b, dsn, "CREATE SEQUENCE "+schema+".position")
+	cfg, err := pgxpool.ParseConfig(dsn)
+	require.NoError(b, err)
+	cfg.ConnConfig.RuntimeParams["search_path"] = schema
+	cfg.MaxConns = 64
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	require.NoError(b, err)
+	defer pool.Close()
+	payload := make([]byte, 400)
+	const insert = `INSERT INTO event (position, stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload)
+		VALUES (%s, $1, 1, $2, 'diary.submitted', 1, 'DEMO', $3, $3, 'participant', '017a', $2, $2, $4)`
+	eventstest.BenchAppends(b, "insert", func(int) func() error {
+		return func() error {
+			id := uuid.New()
+			_, err := pool.Exec(ctx, fmt.Sprintf(insert, "nextval('position')"), id.String(), id, time.Now(), payload)
+			return err
+		}
+	})
+	eventstest.BenchAppends(b, "lock", func(int) func() error {
+		return func() error {
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+				var head int64
+				if err := tx.QueryRow(ctx, "SELECT position FROM head FOR UPDATE").Scan(&head); err != nil {
+					return err
+				}
+				id := uuid.New()
+				if _, err := tx.Exec(ctx, fmt.Sprintf(insert, "nextval('position')"), id.String(), id, time.Now(), payload); err != nil {
+					return err
+				}
+				_, err := tx.Exec(ctx, "UPDATE head SET position = $1", head+1)
+				return err
+			})
+		}
+	})
+}

@@ -1,0 +1,45 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"asem/events/eventstest"
+	"asem/events/sqlite"
+)
+
+func BenchmarkLog(b *testing.B) { eventstest.Bench(b, opener(b, func(testing.TB, string) {})) }
+
+// BenchmarkPlain stores the same rows by hand, one transaction each and without any check: what the log is compared with.
+func BenchmarkPlain(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "plain.db")
+	l, err := sqlite.Open(context.Background(), path)
+	require.NoError(b, err)
+	require.NoError(b, l.Close())
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)&_pragma=synchronous(FULL)&_txlock=immediate")
+	require.NoError(b, err)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	stmt, err := db.Prepare(`INSERT INTO event (stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload)
+		VALUES (?, 1, ?, 'diary.submitted', 1, 'DEMO', ?, ?, 'participant', '017a', ?, ?, ?)`)
+	require.NoError(b, err)
+	defer stmt.Close()
+	payload, none := make([]byte, 400), uuid.Nil
+	var mu sync.Mutex // SQLite has one writer; waiting here is cheaper than polling for its lock
+	eventstest.BenchAppends(b, "insert", func(int) func() error {
+		return func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			id, now := uuid.New(), time.Now().UnixMicro()
+			_, err := stmt.Exec(id.String(), id[:], now, now, id[:], none[:], payload)
+			return err
+		}
+	})
+}
