@@ -179,6 +179,7 @@ type CoupleFilter struct {
 	EnrolledFrom, EnrolledTo domain.Date // both inclusive
 	Separated                *bool
 	Withdrawn                *bool // whether anybody of the couple withdrew
+	AnsweredWave             int   // everybody of the couple answered something at the wave
 }
 
 // where returns the condition of the filter on {couple} c. Its parameters begin with number first.
@@ -199,6 +200,11 @@ func (f CoupleFilter) where(first int) (string, []any) {
 	if f.Withdrawn != nil {
 		b.WriteString(map[bool]string{true: " AND ", false: " AND NOT "}[*f.Withdrawn] +
 			`EXISTS (SELECT 1 FROM {participant} p WHERE p.couple_key = c.key AND p.from_position <= $1 AND $1 < p.to_position AND p.withdrawn_on <> '')`)
+	}
+	if f.AnsweredWave != 0 {
+		fmt.Fprintf(&b, ` AND NOT EXISTS (SELECT 1 FROM {participant} p WHERE p.couple_key = c.key AND p.from_position <= $1 AND $1 < p.to_position
+			AND NOT EXISTS (SELECT 1 FROM {wave_attendance} a WHERE a.key = p.key AND a.from_position <= $1 AND a.wave = $%d AND a.outcome > %d))`, first+len(args), missed)
+		args = append(args, f.AnsweredWave)
 	}
 	return b.String(), args
 }

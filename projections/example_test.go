@@ -21,10 +21,10 @@ func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "asem")
 	check(err)
-	defer os.RemoveAll(dir)
+	defer func() { check(os.RemoveAll(dir)) }()
 	stored, err := sqlite.Open(ctx, filepath.Join(dir, "log.db"))
 	check(err)
-	defer stored.Close()
+	defer func() { check(stored.Close()) }()
 
 	enrolled := domain.NewDate(2026, time.January, 5)
 	noon := enrolled.At(12, time.UTC)
@@ -51,7 +51,7 @@ func Example() {
 
 	read, err := projections.OpenSQLite(ctx, filepath.Join(dir, "read.db"))
 	check(err)
-	defer read.Close()
+	defer func() { check(read.Close()) }()
 	check(projections.CatchUp(ctx, stored, projections.All(read), nil))
 
 	for _, position := range []events.Position{events.Position(receipt.Position) - 1, events.Position(receipt.Position)} {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,13 +13,21 @@ import (
 	"asem/domain"
 )
 
-// OpenSQLite opens the read models in a file, which is made if it is not there. The program must have linked in
+// OpenSQLite opens the read models in a file, which is made, readable by its owner alone, if it is not there. The program must have linked in
 // the driver "sqlite" (modernc.org/sqlite). The file holds nothing that the log does not: a commit may be lost
 // when the power fails, and is then applied again.
 func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the read models: %w", err)
+	}
+	// SQLite gives the files it adds beside this one the same permissions: there are answers in them.
+	f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, unusable(path, err)
 	}
 	source := func(more ...string) string {
 		q := url.Values{}
@@ -43,10 +52,14 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := writer.PingContext(ctx); err != nil {
 		reader.Close()
 		writer.Close()
-		return nil, &domain.Error{Code: domain.Unavailable, Message: fmt.Sprintf(
-			"the read models in %s cannot be opened; expected a file that this program wrote, or a folder in which it may make one (the file can be deleted: it is built again from the log)", path), Err: err}
+		return nil, unusable(path, err)
 	}
 	return newStore(ctx, writer, reader, SQLite)
+}
+
+func unusable(path string, err error) error {
+	return &domain.Error{Code: domain.Unavailable, Message: fmt.Sprintf(
+		"the read models in %s cannot be opened; expected a file that this program wrote, or a folder in which it may make one (the file can be deleted: it is built again from the log)", path), Err: err}
 }
 
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)

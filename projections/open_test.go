@@ -20,8 +20,9 @@ func TestOpenSQLiteAgainFindsWhatWasApplied(t *testing.T) {
 	seen(t, s, h)
 	want := contents(t, s, everyRow)
 	require.NoError(t, s.Close())
-	_, err = os.Stat(path)
+	info, err := os.Stat(path)
 	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
 	s, err = OpenSQLite(t.Context(), path)
 	require.NoError(t, err)

@@ -36,8 +36,12 @@ func CatchUp(ctx context.Context, log Reader, projections []*Projection, progres
 		after = min(after, at)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	batches, readErr := readDecoded(ctx, log, after, head, projections)
+	defer func() { // whoever closes the log next finds nobody reading it
+		cancel()
+		for range batches {
+		}
+	}()
 	for batch := range batches {
 		if err := applyToAll(ctx, projections, batch); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"asem/domain"
@@ -37,6 +38,7 @@ type Store struct {
 	projections    []*Projection
 
 	writeStmts, readStmts stmts
+	reads                 atomic.Int64
 	writing               turns // how many transactions may write at once
 
 	mu      sync.Mutex
@@ -266,8 +268,13 @@ func (s *Store) notify() {
 	s.applied = make(chan struct{})
 }
 
+// Reads returns how many statements have read from the store so far: a page that asks one for each
+// of its rows shows here.
+func (s *Store) Reads() int64 { return s.reads.Load() }
+
 // query reads with a prepared statement.
 func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	s.reads.Add(1)
 	stmt, err := s.readStmts.get(ctx, s, text) //nolint:sqlclosecheck // shared
 	if err != nil {
 		return nil, err

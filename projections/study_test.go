@@ -37,25 +37,27 @@ func TestStudyIsWhatItsEventsAddUpTo(t *testing.T) {
 }
 
 func TestStudiesArePaged(t *testing.T) {
-	all := newHistory()
-	for _, code := range []string{"S10", "S9", "T"} {
-		all.study = &domain.Study{}
-		all.do(t, domain.CreateStudy{Study: code, Title: code, Zone: "Etc/UTC"})
-	}
-	v := seen(t, openFile(t), all)
-	for _, c := range []struct {
-		page Page
-		want []string
-	}{
-		{Page{First: 2}, []string{"S9", "S10"}}, {Page{First: 2, After: "S10"}, []string{"T"}}, {Page{Last: 1, Before: "T"}, []string{"S10"}},
-	} {
-		got, err := v.Studies(t.Context(), c.page)
-		require.NoError(t, err)
-		assert.Equal(t, 3, got.Total)
-		var names []string
-		for _, s := range got.Items {
-			names = append(names, s.Code)
+	onEachDatabase(t, func(t *testing.T, open func(t *testing.T) *Store) {
+		all := newHistory()
+		for _, code := range []string{"S10", "S9", "T"} {
+			all.study = &domain.Study{}
+			all.do(t, domain.CreateStudy{Study: code, Title: code, Zone: "Etc/UTC"})
 		}
-		assert.Equal(t, c.want, names)
-	}
+		v := seen(t, open(t), all)
+		for _, c := range []struct {
+			page Page
+			want []string
+		}{
+			{Page{First: 2}, []string{"S9", "S10"}}, {Page{First: 2, After: "S10"}, []string{"T"}}, {Page{Last: 1, Before: "T"}, []string{"S10"}},
+		} {
+			got, err := v.Studies(t.Context(), c.page)
+			require.NoError(t, err)
+			assert.Equal(t, 3, got.Total)
+			var names []string
+			for _, s := range got.Items {
+				names = append(names, s.Code)
+			}
+			assert.Equal(t, c.want, names)
+		}
+	})
 }

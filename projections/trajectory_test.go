@@ -82,48 +82,50 @@ func TestTrajectoryKeepsInstrumentsOfOneConstructApart(t *testing.T) {
 }
 
 func TestTrajectoriesArePagedAndFiltered(t *testing.T) {
-	h := testStudy(t)
-	for _, code := range []string{"10", "2"} {
-		h.do(t, enrol(code)...)
-		for _, r := range []domain.Role{domain.RoleA, domain.RoleB} {
-			h.do(t, submit(code, r, 1, day0(2), answers(2, 4, 6)), record(code, r, 1, 10), record(code, r, 2, 11))
-		}
-	}
-	v := seen(t, openFile(t), h)
-	names := func(s Slice[Trajectory]) (out []string) {
-		for _, tr := range s.Items {
-			out = append(out, tr.Cursor())
-		}
-		return out
-	}
-	order := []string{"2/A/avoidance", "2/A/satisfaction", "2/B/avoidance", "2/B/satisfaction", "10/A/avoidance", "10/A/satisfaction", "10/B/avoidance", "10/B/satisfaction"}
-	for _, c := range []struct {
-		name   string
-		filter TrajectoryFilter
-		page   Page
-		want   []string
-		total  int
-		scores int
-	}{
-		{"all", TrajectoryFilter{}, Page{First: 10}, order, 8, 12},
-		{"after", TrajectoryFilter{}, Page{First: 3, After: order[2]}, order[3:6], 8, 5},
-		{"last", TrajectoryFilter{}, Page{Last: 2, Before: order[6]}, order[4:6], 8, 3},
-		{"a role", TrajectoryFilter{Roles: []domain.Role{"B"}}, Page{First: 10}, []string{order[2], order[3], order[6], order[7]}, 4, 6},
-		{"couples and a construct", TrajectoryFilter{Couples: []string{"10", "nobody", "2"}, Constructs: []string{"satisfaction"}}, Page{First: 3}, []string{order[1], order[3], order[5]}, 4, 6},
-		{"a wave", TrajectoryFilter{Waves: []int{2}}, Page{First: 3}, []string{order[1], order[3], order[5]}, 4, 3},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := v.Trajectories(t.Context(), "S", c.filter, c.page)
-			require.NoError(t, err)
-			assert.Equal(t, c.want, names(got))
-			assert.Equal(t, c.total, got.Total)
-			scores := 0
-			for _, tr := range got.Items {
-				scores += len(tr.Scores)
+	onEachDatabase(t, func(t *testing.T, open func(t *testing.T) *Store) {
+		h := testStudy(t)
+		for _, code := range []string{"10", "2"} {
+			h.do(t, enrol(code)...)
+			for _, r := range []domain.Role{domain.RoleA, domain.RoleB} {
+				h.do(t, submit(code, r, 1, day0(2), answers(2, 4, 6)), record(code, r, 1, 10), record(code, r, 2, 11))
 			}
-			assert.Equal(t, c.scores, scores)
-		})
-	}
-	_, err := v.Trajectories(t.Context(), "S", TrajectoryFilter{}, Page{First: 1, After: "nonsense"})
-	assert.Equal(t, domain.Invalid, domain.CodeOf(err))
+		}
+		v := seen(t, open(t), h)
+		names := func(s Slice[Trajectory]) (out []string) {
+			for _, tr := range s.Items {
+				out = append(out, tr.Cursor())
+			}
+			return out
+		}
+		order := []string{"2/A/avoidance", "2/A/satisfaction", "2/B/avoidance", "2/B/satisfaction", "10/A/avoidance", "10/A/satisfaction", "10/B/avoidance", "10/B/satisfaction"}
+		for _, c := range []struct {
+			name   string
+			filter TrajectoryFilter
+			page   Page
+			want   []string
+			total  int
+			scores int
+		}{
+			{"all", TrajectoryFilter{}, Page{First: 10}, order, 8, 12},
+			{"after", TrajectoryFilter{}, Page{First: 3, After: order[2]}, order[3:6], 8, 5},
+			{"last", TrajectoryFilter{}, Page{Last: 2, Before: order[6]}, order[4:6], 8, 3},
+			{"a role", TrajectoryFilter{Roles: []domain.Role{"B"}}, Page{First: 10}, []string{order[2], order[3], order[6], order[7]}, 4, 6},
+			{"couples and a construct", TrajectoryFilter{Couples: []string{"10", "nobody", "2"}, Constructs: []string{"satisfaction"}}, Page{First: 3}, []string{order[1], order[3], order[5]}, 4, 6},
+			{"a wave", TrajectoryFilter{Waves: []int{2}}, Page{First: 3}, []string{order[1], order[3], order[5]}, 4, 3},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				got, err := v.Trajectories(t.Context(), "S", c.filter, c.page)
+				require.NoError(t, err)
+				assert.Equal(t, c.want, names(got))
+				assert.Equal(t, c.total, got.Total)
+				scores := 0
+				for _, tr := range got.Items {
+					scores += len(tr.Scores)
+				}
+				assert.Equal(t, c.scores, scores)
+			})
+		}
+		_, err := v.Trajectories(t.Context(), "S", TrajectoryFilter{}, Page{First: 1, After: "nonsense"})
+		assert.Equal(t, domain.Invalid, domain.CodeOf(err))
+	})
 }
