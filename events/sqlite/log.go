@@ -66,6 +66,31 @@ func Open(ctx context.Context, path string) (*Log, error) {
 
 // prepare migrates the file and prepares the statements.
 func (l *Log) prepare(ctx context.Context) error {
+	// Of several processes that meet a new file only one can make its tables, and SQLite does not wait while another
+	// turns write-ahead logging on; the others find all done on another try.
+	for try := 1; ; try++ {
+		err := l.migrate(ctx)
+		if err == nil {
+			break
+		}
+		if c := code(err); c != lib.SQLITE_ERROR && c != lib.SQLITE_CONSTRAINT && c != lib.SQLITE_BUSY || try == 8 {
+			return err
+		}
+		time.Sleep(time.Duration(try) * 20 * time.Millisecond)
+	}
+	return l.statement.prepare(ctx, l.writer, l.reader)
+}
+
+// migrate brings the tables up to date.
+func (l *Log) migrate(ctx context.Context) error {
+	var foreign bool
+	err := l.writer.QueryRowContext(ctx, "SELECT count(*) > 0 AND sum(name = 'goose_db_version') = 0 FROM sqlite_schema WHERE type = 'table'").Scan(&foreign)
+	if err != nil {
+		return err
+	}
+	if foreign {
+		return &domain.Error{Code: domain.Invalid, Path: l.path, Message: "the file is a database of another program; expected an event log, or no file yet"}
+	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -82,10 +107,8 @@ func (l *Log) prepare(ctx context.Context) error {
 		return &domain.Error{Code: domain.Invalid, Path: l.path, Message: fmt.Sprintf(
 			"the log has schema %d and this program knows up to %d; use the newer asem that wrote it", at, known[len(known)-1].Version)}
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return err
-	}
-	return l.statement.prepare(ctx, l.writer, l.reader)
+	_, err = p.Up(ctx)
+	return err
 }
 
 // code is what SQLite says in one number, or 0 where it is not SQLite that speaks.
