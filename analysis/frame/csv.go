@@ -73,7 +73,7 @@ type Table struct {
 }
 
 // ReadTable splits delimited text. It takes a byte-order mark of UTF-8, refuses any other encoding, and refuses rows
-// that are longer or shorter than the header.
+// that are longer or shorter than the header. Space around a name in the header is left out.
 func ReadTable(text []byte, comma rune) (*Table, error) {
 	text, err := utf8Text(text)
 	if err != nil {
@@ -95,6 +95,9 @@ func ReadTable(text []byte, comma rune) (*Table, error) {
 		}
 		line, _ := in.FieldPos(0)
 		if t.Header == nil {
+			for c := range record {
+				record[c] = strings.TrimSpace(record[c])
+			}
 			if t.Header = record; len(record) == 1 && record[0] == "" {
 				return nil, &CellError{Line: line, Message: "the header is empty"}
 			}
@@ -121,7 +124,7 @@ func ReadTable(text []byte, comma rune) (*Table, error) {
 func checkHeader(header []string, line int) error {
 	for c, name := range header {
 		switch {
-		case strings.TrimSpace(name) == "":
+		case name == "":
 			return &CellError{Line: line, Column: strconv.Itoa(c + 1), Message: "the column has no name"}
 		case slices.Contains(header[:c], name):
 			return &CellError{Line: line, Column: name, Message: "the name stands twice in the header"}
@@ -149,6 +152,9 @@ func utf8Text(text []byte) ([]byte, error) {
 		text = text[3:]
 	case bytes.HasPrefix(text, []byte{0xFF, 0xFE}), bytes.HasPrefix(text, []byte{0xFE, 0xFF}):
 		return nil, &CellError{Line: 1, Message: "the file is UTF-16 text; save it as UTF-8"}
+	}
+	if bytes.IndexByte(text, '\r') >= 0 && bytes.IndexByte(text, '\n') < 0 {
+		return nil, &CellError{Line: 1, Message: "the lines end in carriage returns alone; save the file with line feeds"}
 	}
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		return nil, &CellError{Line: lineOf(text, i), Message: "the file contains a NUL byte; expected text in UTF-8"}

@@ -38,6 +38,8 @@ func TestReadCSVRefuses(t *testing.T) {
 		{"UTF-16", "\xFF\xFEa\x00", "UTF-16"},
 		{"Latin-1", "a,b\n1,M\xFCller\n", "line 2: byte 0xFC is not UTF-8"},
 		{"NUL", "a,b\n1,\x00\n", "line 2: the file contains a NUL byte"},
+		{"an old Macintosh's lines", "a,b\r1,2\r", "carriage returns alone"},
+		{"a name that stands twice but for space", "a, a\n1,2\n", `line 1: column "a": the name stands twice`},
 		{"an infinite number", "a,b\n1,2\n2,Inf\n", `line 3: column "b": "Inf" is not a finite number`},
 		{"a number beyond all bounds", "a\n1e999\n", `line 2: column "a": "1e999" is not a finite number`},
 	} {
@@ -104,6 +106,17 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 			t.Fatal("the frame does not read back as it was written")
 		}
 	})
+}
+
+func TestALoneColumnKeepsItsMissingValues(t *testing.T) {
+	f, err := frame.New(frame.Numeric("x", []float64{1, math.NaN(), 1e6}))
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, f.WriteCSV(&b))
+	assert.Equal(t, "x\n1\n\"\"\n1000000\n", b.String())
+	back, err := frame.ReadCSV(&b, frame.CSVOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, 3, back.Rows())
 }
 
 func FuzzReadCSV(f *testing.F) {

@@ -92,11 +92,13 @@ func (c Column) Missing(row int) bool {
 }
 
 // Label returns the value of a row as text: the level, or the shortest decimal number that reads back as the
-// same value; empty if missing.
+// same value, whole numbers below 1e15 without an exponent, as identifiers want it; empty if missing.
 func (c Column) Label(row int) string {
 	switch {
 	case c.Missing(row):
 		return ""
+	case c.IsNumeric() && c.Values[row] == math.Trunc(c.Values[row]) && math.Abs(c.Values[row]) < 1e15:
+		return strconv.FormatFloat(c.Values[row], 'f', -1, 64)
 	case c.IsNumeric():
 		return strconv.FormatFloat(c.Values[row], 'g', -1, 64)
 	}
@@ -201,7 +203,11 @@ func (f *Frame) WriteCSV(w io.Writer) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			b.WriteString(quote(c.Label(r)))
+			cell := quote(c.Label(r))
+			if cell == "" && len(f.columns) == 1 {
+				cell = `""` // an empty line would be no row
+			}
+			b.WriteString(cell)
 		}
 		b.WriteByte('\n')
 		if b.Len() > 1<<16 {

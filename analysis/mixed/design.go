@@ -3,6 +3,7 @@ package mixed
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type design struct {
 	x         []float64 // n x p row-major, of full column rank
 	xNames    []string  // as R's model.matrix names them
 	xTerm     []int     // term of each column, an index into termNames
+	xRole     []string  // level of the role column to which each column belongs; empty if to both partners or to a difference
 	termNames []string
 	dropped   []string // columns that earlier ones determine
 
@@ -63,16 +65,29 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	if len(d.y) == 0 {
 		return d, nil
 	}
-	x, names, termOf := fixed.matrix(d.rows)
-	d.x, d.xNames, d.xTerm, d.dropped = independent(x, names, termOf)
+	columns, err := fixed.columns(d.rows)
+	if err != nil {
+		return nil, err
+	}
+	columns, d.dropped = independent(columns)
+	d.x = rowMajor(columns, len(d.rows))
+	for _, c := range columns {
+		d.xNames, d.xTerm, d.xRole = append(d.xNames, c.name), append(d.xTerm, c.term), append(d.xRole, c.role)
+	}
 	d.termNames = fixed.termNames()
 	for _, r := range randoms {
-		z, names, _ := r.side.matrix(d.rows)
-		q := len(names)
-		if q == 0 {
+		columns, err := r.side.columns(d.rows)
+		if err != nil {
+			return nil, err
+		}
+		if len(columns) == 0 {
 			return nil, formulaError(s.Random, r.at, "the random term has no column")
 		}
-		d.random = append(d.random, randomTerm{label: r.label, group: r.group(d), names: names, z: z, diag: r.diag})
+		var names []string
+		for _, c := range columns {
+			names = append(names, c.name)
+		}
+		d.random = append(d.random, randomTerm{label: r.label, group: r.group(d), names: names, z: rowMajor(columns, len(d.rows)), diag: r.diag})
 		t := &d.random[len(d.random)-1]
 		for _, g := range t.group {
 			t.groups = max(t.groups, g+1)
@@ -283,12 +298,15 @@ func (b *builder) people(couple, who []int, coupleLevels, whoLevels []string) er
 		}
 		for _, p := range b.all[start:i] {
 			if who[p] != who[r] {
+				if others[p] >= 0 && b.eval.crowd == "" {
+					b.eval.crowd = coupleLevels[couple[r]]
+				}
 				others[p], others[r] = r, p
 			}
 		}
 	}
 	b.d.person = person
-	b.eval = evaluator{f: b.f, spec: b.spec, person: person, others: others, time: time, at: at}
+	b.eval = evaluator{f: b.f, spec: b.spec, couple: couple, person: person, others: others, time: time, at: at, crowd: b.eval.crowd}
 	return nil
 }
 
@@ -477,17 +495,27 @@ func (b *builder) finite(all []*side) error {
 	return nil
 }
 
+// mostMissing says what most rows were left out for.
+func (d *design) mostMissing() string {
+	names := slices.Sorted(maps.Keys(d.missing))
+	if len(names) == 0 {
+		return ""
+	}
+	most := slices.MaxFunc(names, func(a, b string) int { return d.missing[a] - d.missing[b] })
+	return fmt.Sprintf("; %s is missing in %d rows", most, d.missing[most])
+}
+
 // full tells, for each variable of each term, whether a factor is coded by an indicator for every level rather than
-// by treatment contrasts. A factor is coded by contrasts where the term without it is in the
-// model, or stands for the intercept; without an intercept, the first factor of the first term that has one is coded
-// in full (Chambers & Hastie 1992, section 2.4.1).
+// by treatment contrasts. A factor is coded by contrasts where the rest of its term is empty or part of a term
+// before it; without an intercept, the first factor of the first term that has one is coded in full (Chambers &
+// Hastie 1992, section 2.4.1; the rule is that of R's terms.formula, which looks at terms before, not at all).
 func (s *side) full() [][]bool {
 	out := make([][]bool, len(s.terms.list))
 	for i, t := range s.terms.list {
 		out[i] = make([]bool, len(t))
 		for j := range t {
 			margin := slices.Delete(slices.Clone(t), j, j+1)
-			out[i][j] = len(margin) > 0 && !has(s.terms.list, margin)
+			out[i][j] = len(margin) > 0 && !slices.ContainsFunc(s.terms.list[:i], margin.within)
 		}
 	}
 	if s.terms.intercept {
@@ -516,77 +544,93 @@ func (s *side) termNames() []string {
 	return names
 }
 
-// coded is a column of a term before it is written into the matrix.
-type coded struct {
+// column is one column of a model matrix.
+type column struct {
 	name   string
+	term   int    // 0 is the intercept, i the i-th term of the formula
+	role   string // level of the role column that it singles out; empty if none
 	values []float64
 }
 
-// matrix returns the model matrix of the kept rows, row-major, the names of its columns and the term of each: 0 is the
-// intercept, i the i-th term of the formula.
-func (s *side) matrix(rows []int) (x []float64, names []string, termOf []int) {
-	var columns []coded
+// maxColumns bounds a model matrix, against a factor with a level for each couple.
+const maxColumns = 1000
+
+// columns returns the model matrix of the kept rows.
+func (s *side) columns(rows []int) ([]column, error) {
+	var out []column
 	if s.terms.intercept {
 		ones := make([]float64, len(rows))
 		for i := range ones {
 			ones[i] = 1
 		}
-		columns, termOf = append(columns, coded{"(Intercept)", ones}), append(termOf, 0)
+		out = append(out, column{name: "(Intercept)", values: ones})
 	}
 	full := s.full()
 	for i, t := range s.terms.list {
-		made := []coded{{}}
+		var made []column
 		for j, v := range t {
-			var next []coded
-			for _, c := range s.variables[v].code(rows, full[i][j]) { // the first variable's columns vary fastest
-				for _, m := range made {
-					next = append(next, m.times(c))
+			coded := s.variables[v].code(rows, full[i][j])
+			if j == 0 {
+				made = coded
+			} else {
+				if len(out)+len(made)*len(coded) > maxColumns {
+					return nil, s.tooWide()
 				}
+				var next []column
+				for _, c := range coded { // the first variable's columns vary fastest
+					for _, m := range made {
+						next = append(next, m.times(c))
+					}
+				}
+				made = next
 			}
-			made = next
+		}
+		if len(out)+len(made) > maxColumns {
+			return nil, s.tooWide()
 		}
 		for _, c := range made {
-			columns, termOf = append(columns, c), append(termOf, i+1)
+			c.term = i + 1
+			out = append(out, c)
 		}
 	}
-	p := len(columns)
-	x = make([]float64, len(rows)*p)
-	for c, col := range columns {
-		names = append(names, col.name)
-		for r, v := range col.values {
-			x[r*p+c] = v
-		}
-	}
-	return x, names, termOf
+	return out, nil
 }
 
-func (c coded) times(d coded) coded {
-	if c.values == nil {
-		return d
-	}
-	return coded{c.name + ":" + d.name, apply(c.values, d.values, func(a, b float64) float64 { return a * b })}
+func (s *side) tooWide() error {
+	return formulaError(s.terms.src, 0, "it stands for more than %d columns; is a column of numbers read as text, or does a factor have a level for each couple?", maxColumns)
+}
+
+func (c column) times(d column) column {
+	return column{name: c.name + ":" + d.name, role: cmp.Or(c.role, d.role), values: apply(c.values, d.values, func(a, b float64) float64 { return a * b })}
 }
 
 // code returns the columns of a variable over the kept rows. Levels that occur in no kept row have none.
-func (v *variable) code(rows []int, full bool) []coded {
-	var out []coded
+func (v *variable) code(rows []int, full bool) []column {
+	var out []column
 	if !v.isFactor() {
 		for i, c := range v.columns {
 			x := make([]float64, len(rows))
 			for k, r := range rows {
 				x[k] = c[r]
 			}
-			out = append(out, coded{v.name + v.suffix[i], x})
+			out = append(out, column{name: v.name + v.suffix[i], values: x})
 		}
 		return out
 	}
 	occurs := make([]bool, len(v.levels))
+	levels := 0
 	for _, r := range rows {
-		occurs[v.codes[r]] = true
+		if !occurs[v.codes[r]] {
+			occurs[v.codes[r]] = true
+			levels++
+		}
+	}
+	if levels > maxColumns+1 {
+		levels = maxColumns + 2 // enough for the caller to refuse
 	}
 	reference := !full
 	for l, name := range v.levels {
-		if !occurs[l] {
+		if !occurs[l] || len(out) == levels {
 			continue
 		}
 		if reference { // the first level that occurs
@@ -599,58 +643,54 @@ func (v *variable) code(rows []int, full bool) []coded {
 				x[k] = 1
 			}
 		}
-		out = append(out, coded{v.name + name, x})
+		c := column{name: v.name + name, values: x}
+		if v.isRole && full {
+			c.role = name
+		}
+		out = append(out, c)
 	}
 	return out
+}
+
+// rowMajor lays columns of length n out by rows.
+func rowMajor(columns []column, n int) []float64 {
+	p := len(columns)
+	x := make([]float64, n*p)
+	for c, col := range columns {
+		for r, v := range col.values {
+			x[r*p+c] = v
+		}
+	}
+	return x
 }
 
 // aliased is the share of a column's length that must be left after projection on the columns before it, as in
 // R's lm.
 const aliased = 1e-7
 
-// independent leaves out columns that those before them determine.
-func independent(x []float64, names []string, termOf []int) (kept []float64, keptNames []string, keptTerms []int, dropped []string) {
-	p := len(names)
-	if p == 0 {
-		return nil, nil, nil, nil
-	}
-	n := len(x) / p
+// independent leaves out columns that those before them determine, and names them.
+func independent(columns []column) (kept []column, dropped []string) {
 	var basis [][]float64
-	var keep []int
-	for c := range p {
-		col := make([]float64, n)
-		for r := range n {
-			col[r] = x[r*p+c]
-		}
-		size := norm(col)
+	for _, c := range columns {
+		rest := slices.Clone(c.values)
+		size := norm(rest)
 		for range 2 { // once more, for what rounding left
 			for _, b := range basis {
-				d := dot(b, col)
-				for r := range col {
-					col[r] -= d * b[r]
+				d := dot(b, rest)
+				for r := range rest {
+					rest[r] -= d * b[r]
 				}
 			}
 		}
-		left := norm(col)
+		left := norm(rest)
 		if !(left > aliased*size) {
-			dropped = append(dropped, names[c])
+			dropped = append(dropped, c.name)
 			continue
 		}
-		for r := range col {
-			col[r] /= left
+		for r := range rest {
+			rest[r] /= left
 		}
-		basis, keep = append(basis, col), append(keep, c)
+		basis, kept = append(basis, rest), append(kept, c)
 	}
-	if len(keep) == p {
-		return x, names, termOf, nil
-	}
-	q := len(keep)
-	kept = make([]float64, n*q)
-	for i, c := range keep {
-		keptNames, keptTerms = append(keptNames, names[c]), append(keptTerms, termOf[c])
-		for r := range n {
-			kept[r*q+i] = x[r*p+c]
-		}
-	}
-	return kept, keptNames, keptTerms, dropped
+	return kept, dropped
 }

@@ -2,6 +2,7 @@ package mixed
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -43,7 +44,7 @@ func TestDesignAgreesWithModelMatrix(t *testing.T) {
 			p := len(got.xNames)
 			for i, row := range got.rows {
 				for j := range p {
-					assert.InDelta(t, c.Matrix[row][j], got.x[i*p+j], 1e-12, "row %d, %s", row, got.xNames[j])
+					assert.InDelta(t, c.Matrix[row][j], got.x[i*p+j], 1e-12*max(1, math.Abs(c.Matrix[row][j])), "row %d, %s", row, got.xNames[j])
 				}
 			}
 		})
@@ -85,6 +86,76 @@ func TestDyadFunctions(t *testing.T) {
 	}
 }
 
+// Between whole numbers an occasion is a point in time; otherwise the couple's occasions are counted, also those
+// that one partner missed.
+func TestLagCountsTheCouplesOccasions(t *testing.T) {
+	nan := math.NaN()
+	f, err := frame.New(
+		frame.Categorical("couple", []string{"1", "1", "1", "1", "1"}), frame.Categorical("role", []string{"h", "w", "w", "h", "w"}),
+		frame.Numeric("time", []float64{0.5, 0.5, 1.25, 3, 3}), frame.Numeric("x", []float64{1, 2, 3, 4, 5}), frame.Numeric("y", []float64{1, 2, 3, 4, 5}))
+	require.NoError(t, err)
+	for src, want := range map[string][]float64{"lag(x)": {nan, nan, 2, nan, 3}, "lag(x, 2)": {nan, nan, nan, 1, 2}} {
+		b := &builder{f: f, spec: Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time"}, d: &design{missing: map[string]int{}}}
+		require.NoError(t, b.order())
+		s, err := b.formula(src)
+		require.NoError(t, err)
+		for r, w := range want {
+			got := s.variables[0].columns[0][r]
+			assert.True(t, got == w || math.IsNaN(got) && math.IsNaN(w), "%s, row %d: %v, expected %v", src, r, got, w)
+		}
+	}
+}
+
+func TestDyadFunctionsRefuseWhatHasNoMeaning(t *testing.T) {
+	three, err := frame.New(frame.Categorical("couple", []string{"a", "a", "a", "b", "b"}), frame.Categorical("p", []string{"1", "2", "3", "1", "2"}),
+		frame.Numeric("day", []float64{0, 0, 0, 4, 4}), frame.Numeric("y", []float64{1, 2, 3, 4, 5}), frame.Numeric("c", []float64{2, 2, 2, 2, 2}))
+	require.NoError(t, err)
+	s := Spec{Outcome: "y", Couple: "couple", Person: "p", Time: "day"}
+	for _, c := range []struct {
+		fixed, person, want string
+	}{
+		{"partner(y)", "p", `couple "a" has more than two persons on one occasion`},
+		{"partner(y)", "", "partner() needs a role or a person column"},
+		{"within(y)", "", "within() needs a role or a person column"},
+		{"lag(y)", "p", "nobody was observed 1 before an occasion; lag() counts in whole units of day"},
+		{"scale(c)", "p", "c does not vary"},
+		{"poly(c, 2)", "p", "c has 1 different values; degree 2 needs more than 2"},
+	} {
+		s.Fixed, s.Person = c.fixed, c.person
+		_, err := buildDesign(three, s)
+		var bad *FormulaError
+		require.ErrorAs(t, err, &bad, c.fixed)
+		assert.ErrorContains(t, err, c.want)
+	}
+}
+
+func TestAFactorWithALevelForEachRowIsRefused(t *testing.T) {
+	n := maxColumns + 5
+	couple, y := make([]string, n), make([]float64, n)
+	for i := range couple {
+		couple[i], y[i] = fmt.Sprint("c", i), float64(i)
+	}
+	f, err := frame.New(frame.Categorical("couple", couple), frame.Numeric("y", y))
+	require.NoError(t, err)
+	for _, fixed := range []string{"couple", "y:couple", "couple^2 + 0"} {
+		_, err = buildDesign(f, Spec{Outcome: "y", Couple: "couple", Fixed: fixed})
+		assert.ErrorContains(t, err, "more than 1000 columns", fixed)
+	}
+}
+
+// A column belongs to a role only where it is that role's own, not where it is the difference from the other.
+func TestColumnsKnowTheirRole(t *testing.T) {
+	for fixed, want := range map[string][]string{
+		"0 + role + role:x": {"h", "w", "h", "w"},
+		"role * x":          {"", "", "", ""},
+		"x + role:x:time":   {"", "", "h", "w"},
+	} {
+		d, err := buildDesign(dyad(t), Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: fixed})
+		require.NoError(t, err)
+		assert.Equal(t, want, d.xRole, "%s: %v", fixed, d.xNames)
+	}
+}
+
 func TestFormulasRefused(t *testing.T) {
 	f := dyad(t)
 	for _, c := range []struct{ formula, want string }{
@@ -99,6 +170,9 @@ func TestFormulasRefused(t *testing.T) {
 		{"(1 | couple)", "a random term does not belong here"},
 		{"x^1.5", "the power must be a whole number"},
 		{"1 +\n  nope", `line 2, column 3: there is no column "nope"`},
+		{"1:x", "column 1: 1 stands for no variable and cannot be part of a product"},
+		{"role * (x - x)", "column 8: (x - x) stands for no variable"},
+		{"-x", "nothing stands before this minus"},
 		{"partner(x, 2)", "partner has 2 arguments; expected 1"},
 		{strings.Repeat("(", 200) + "x" + strings.Repeat(")", 200), "nested more than 100 deep"},
 		{"(x+y+time+role+couple)^9^9", "power"},
@@ -137,7 +211,7 @@ func FuzzFormula(f *testing.F) {
 		}
 		_, _ = expandTerms(src, n) // must return, whatever the formula
 		printed := n.String()
-		if strings.Contains(src, "`") || strings.ContainsAny(src, "+-") { // backquotes are not printed, and a unary plus is not kept
+		if strings.ContainsAny(src, "+-") { // a unary plus is not kept
 			return
 		}
 		again, err := parseFormula(printed)

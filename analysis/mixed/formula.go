@@ -169,6 +169,9 @@ func (p *parser) operand() (*node, error) {
 		if end < 0 {
 			return nil, p.fail(at, "the backquote is not closed")
 		}
+		if end == 0 {
+			return nil, p.fail(at, "there is no name between the backquotes")
+		}
 		p.pos = at + end + 2
 		return &node{op: "name", text: p.src[at+1 : at+1+end], at: at}, nil
 	case isNameStart(r):
@@ -227,8 +230,11 @@ func (p *parser) name() (*node, error) {
 }
 
 func (p *parser) closing(open int) error {
-	if p.space(); p.pos == len(p.src) || p.src[p.pos] != ')' {
+	if p.space(); p.pos == len(p.src) {
 		return p.fail(open, "the parenthesis is not closed")
+	}
+	if p.src[p.pos] != ')' {
+		return p.fail(p.pos, "found %q; expected an operator, a comma or a closing parenthesis", p.rest())
 	}
 	p.pos++
 	return nil
@@ -238,9 +244,9 @@ func (p *parser) closing(open int) error {
 func (n *node) String() string {
 	switch n.op {
 	case "num":
-		return strconv.FormatFloat(n.num, 'g', -1, 64)
+		return numberText(n.num)
 	case "name":
-		return n.text
+		return quoted(n.text)
 	case "neg":
 		return "-" + n.args[0].String()
 	case "()":
@@ -255,4 +261,25 @@ func (n *node) String() string {
 		return n.args[0].String() + n.op + n.args[1].String()
 	}
 	return n.args[0].String() + " " + n.op + " " + n.args[1].String()
+}
+
+// quoted writes the name of a column as R does: in backquotes if it could not be read otherwise.
+func quoted(name string) string {
+	for i, r := range name {
+		if !isNameStart(r) && (i == 0 || !unicode.IsDigit(r)) {
+			return "`" + name + "`"
+		}
+	}
+	return name
+}
+
+// numberText writes a number as R does: to 15 digits, and in whichever of the fixed and the scientific form is shorter,
+// the fixed if they are equal.
+func numberText(x float64) string {
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 15, 64), 64)
+	fixed, scientific := strconv.FormatFloat(short, 'f', -1, 64), strconv.FormatFloat(short, 'e', -1, 64)
+	if len(fixed) <= len(scientific) {
+		return fixed
+	}
+	return scientific
 }

@@ -2,7 +2,7 @@ package mixed
 
 import (
 	"math"
-	"strings"
+	"slices"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -43,7 +43,7 @@ type Fit struct {
 // Parameter is one fixed effect.
 type Parameter struct {
 	Name      string
-	Role      string // level of the role column it belongs to; empty if it belongs to both partners
+	Role      string // level of the role column it belongs to; empty if it belongs to both partners or is a difference
 	Estimate  float64
 	SE        float64 // standard error
 	DF        float64 // degrees of freedom of Statistic
@@ -189,14 +189,10 @@ func (m *Model) parameter(name string, estimate, se, df float64) Parameter {
 	return par
 }
 
-// roleOf finds the role level in the name of a column: "w" in "rolew:time".
+// roleOf returns the level of the role column to which a fixed effect belongs.
 func (m *Model) roleOf(name string) string {
-	for _, part := range strings.Split(name, ":") {
-		for _, level := range m.roles {
-			if part == m.spec.Role+level {
-				return level
-			}
-		}
+	if i := slices.Index(m.design.xNames, name); i >= 0 {
+		return m.design.xRole[i]
 	}
 	return ""
 }

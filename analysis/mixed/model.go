@@ -47,7 +47,7 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	}
 	m := &Model{spec: s, design: d}
 	if len(d.y) == 0 {
-		return nil, &DataError{Column: s.Outcome, Message: "no row is complete in all columns of the model"}
+		return nil, &DataError{Column: s.Outcome, Message: "no row is complete in all columns of the model" + d.mostMissing()}
 	}
 	p := len(d.xNames)
 	if p == 0 {

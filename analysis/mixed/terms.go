@@ -12,70 +12,52 @@ type terms struct {
 	intercept bool
 	variables []*node // in the order of appearance
 	list      []term  // by degree, then in the order of appearance; without the intercept
+	removing  bool    // while what stands behind a minus is read
 }
 
-// term is a product of variables: indices into variables, ascending. The empty term is the intercept.
+// term is a product of variables: indices into variables, ascending.
 type term []int
 
-// expandTerms reads a parsed right-hand side as R reads formulas (Wilkinson & Rogers 1973).
+// expandTerms reads a parsed right-hand side as R reads formulas (Wilkinson & Rogers 1973). As in R
+// there is an intercept unless the last 0 or 1 of the formula, wherever it stands, takes it away.
 func expandTerms(src string, n *node) (*terms, error) {
-	t := &terms{src: src}
-	list, err := t.expand(&node{op: "+", args: []*node{{op: "num", num: 1}, n}})
+	t := &terms{src: src, intercept: true}
+	list, err := t.expand(n)
 	if err != nil {
 		return nil, err
 	}
-	for _, x := range list {
-		if len(x) == 0 {
-			t.intercept = true
-		} else {
-			t.list = append(t.list, x)
-		}
-	}
+	t.list = list
 	sort.SliceStable(t.list, func(i, j int) bool { return len(t.list[i]) < len(t.list[j]) })
 	return t, nil
 }
 
-// expand returns the terms of a node. The empty term stands for 1.
+// expand returns the terms of a node and notes what it says of the intercept.
 func (t *terms) expand(n *node) ([]term, error) {
 	switch n.op {
 	case "()":
 		return t.expand(n.args[0])
 	case "num":
-		switch n.num {
-		case 1:
-			return []term{{}}, nil
-		case 0:
-			return nil, nil // without "- 1" beside it 0 adds nothing; see "+"
+		if n.num != 0 && n.num != 1 {
+			return nil, formulaError(t.src, n.at, "the number %s stands alone; only 0 and 1 may, other numbers belong into I()", n.text)
 		}
-		return nil, formulaError(t.src, n.at, "the number %s stands alone; only 0 and 1 may, other numbers belong into I()", n.text)
+		t.intercept = (n.num == 1) != t.removing
+		return nil, nil
 	case "name", "call":
 		return []term{{t.variable(n)}}, nil
-	case "+":
+	case "+", "-":
 		left, err := t.expand(n.args[0])
 		if err != nil {
 			return nil, err
 		}
-		if isZero(n.args[1]) {
-			return without(left, []term{{}}), nil
-		}
-		if l := n.args[1]; l.op == "+" || l.op == "-" { // a + (b + c) parsed as a chain on the right of the implied 1
-			return t.expand(&node{op: l.op, at: l.at, args: []*node{{op: "+", args: []*node{n.args[0], l.args[0]}}, l.args[1]}})
+		if n.op == "-" {
+			right, err := t.removed(n.args[1])
+			return without(left, right), err
 		}
 		right, err := t.expand(n.args[1])
 		return t.bounded(n, union(left, right), err)
-	case "-":
-		left, err := t.expand(n.args[0])
-		if err != nil {
-			return nil, err
-		}
-		if isZero(n.args[1]) {
-			return union(left, []term{{}}), nil
-		}
-		right, err := t.expand(n.args[1])
-		return without(left, right), err
 	case "neg":
-		if x := n.args[0]; x.op == "num" && x.num == 1 {
-			return nil, nil // a leading "-1" is handled by implied
+		if x := n.args[0]; x.op == "num" {
+			return t.removed(x)
 		}
 		return nil, formulaError(t.src, n.at, "nothing stands before this minus; expected -1 or a term before it")
 	case ":", "*", "/", "^":
@@ -86,8 +68,15 @@ func (t *terms) expand(n *node) ([]term, error) {
 	return nil, formulaError(t.src, n.at, "%s is not part of a formula", n.op)
 }
 
+// removed expands what stands behind a minus.
+func (t *terms) removed(n *node) ([]term, error) {
+	t.removing = !t.removing
+	defer func() { t.removing = !t.removing }()
+	return t.expand(n)
+}
+
 func (t *terms) product(n *node) ([]term, error) {
-	left, err := t.expand(n.args[0])
+	left, err := t.factor(n.args[0])
 	if err != nil {
 		return nil, err
 	}
@@ -98,13 +87,13 @@ func (t *terms) product(n *node) ([]term, error) {
 		}
 		out := left
 		for range int(p.num) - 1 {
-			if out, err = t.bounded(n, union(out, cross(out, left)), nil); err != nil {
+			if out, err = t.bounded(n, cross(left, out), nil); err != nil {
 				return nil, err
 			}
 		}
 		return out, nil
 	}
-	right, err := t.expand(n.args[1])
+	right, err := t.factor(n.args[1])
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +108,16 @@ func (t *terms) product(n *node) ([]term, error) {
 		all = merge(all, x)
 	}
 	return t.bounded(n, union(left, cross([]term{all}, right)), nil)
+}
+
+// factor expands one side of a product. That it stands for no variable is an error: R would silently leave
+// out the whole product.
+func (t *terms) factor(n *node) ([]term, error) {
+	list, err := t.expand(n)
+	if err == nil && len(list) == 0 {
+		err = formulaError(t.src, n.at, "%s stands for no variable and cannot be part of a product; arithmetic belongs into I()", n)
+	}
+	return list, err
 }
 
 func (t *terms) bounded(n *node, list []term, err error) ([]term, error) {
@@ -138,10 +137,6 @@ func (t *terms) variable(n *node) int {
 	}
 	t.variables = append(t.variables, n)
 	return len(t.variables) - 1
-}
-
-func isZero(n *node) bool {
-	return n.op == "num" && n.num == 0 || n.op == "neg" && n.args[0].op == "num" && n.args[0].num == 1
 }
 
 func union(a, b []term) []term {
@@ -168,16 +163,27 @@ func has(list []term, x term) bool {
 	return slices.ContainsFunc(list, func(y term) bool { return slices.Equal(x, y) })
 }
 
+// cross returns all products, or the first of them where there are more than any formula may have.
 func cross(a, b []term) []term {
 	var out []term
 	for _, x := range a {
 		for _, y := range b {
-			if m := merge(x, y); !has(out, m) {
+			if m := merge(x, y); len(out) <= maxTerms && !has(out, m) {
 				out = append(out, m)
 			}
 		}
 	}
 	return out
+}
+
+// within reports whether every variable of x is in y.
+func (x term) within(y term) bool {
+	for _, v := range x {
+		if !slices.Contains(y, v) {
+			return false
+		}
+	}
+	return true
 }
 
 func merge(a, b term) term {

@@ -15,6 +15,7 @@ type variable struct {
 	suffix  []string    // what is appended to name for each column; one empty text for a single column
 	codes   []int       // factor: level of each row, -1 is missing
 	levels  []string
+	isRole  bool // it is the role column
 }
 
 func (v *variable) isFactor() bool { return v.levels != nil }
@@ -36,10 +37,12 @@ type evaluator struct {
 	f      *frame.Frame
 	spec   Spec
 	src    string // of the formula, for messages
+	couple []int  // which each row is of
 	person []int  // who each row is of
 	others []int  // row of the partner on the same occasion, -1 if there is none
 	time   []float64
 	at     map[moment]int
+	crowd  string // a couple with more than two persons on an occasion, if there is one
 }
 
 // moment is a person on an occasion.
@@ -58,6 +61,7 @@ func (e *evaluator) variable(n *node) (*variable, error) {
 		}
 		if !c.IsNumeric() || n.text == e.spec.Role || n.text == e.spec.Couple || n.text == e.spec.Person {
 			v.codes, v.levels = levelsOf(c)
+			v.isRole = n.text == e.spec.Role
 			return v, nil
 		}
 		v.columns = [][]float64{c.Values}
@@ -67,7 +71,7 @@ func (e *evaluator) variable(n *node) (*variable, error) {
 	case "poly":
 		return e.poly(n, v)
 	case "partner":
-		if err := e.arguments(n, 1, 1); err != nil {
+		if err := e.partners(n); err != nil {
 			return nil, err
 		}
 		if inner := n.args[0]; inner.op == "name" || inner.op == "call" {
@@ -177,6 +181,28 @@ func rangeText(a, b int) string {
 	return strconv.Itoa(a) + " to " + strconv.Itoa(b)
 }
 
+// partners refuses partner() where it has no meaning.
+func (e *evaluator) partners(n *node) error {
+	if err := e.arguments(n, 1, 1); err != nil {
+		return err
+	}
+	if err := e.persons(n); err != nil {
+		return err
+	}
+	if e.crowd != "" {
+		return formulaError(e.src, n.at, "couple %q has more than two persons on one occasion, so it is not clear who the partner is", e.crowd)
+	}
+	return nil
+}
+
+// persons refuses functions that need to know who is who where nothing tells.
+func (e *evaluator) persons(n *node) error {
+	if e.spec.Role == "" && e.spec.Person == "" {
+		return formulaError(e.src, n.at, "%s() needs a role or a person column to tell the partners apart", n.text)
+	}
+	return nil
+}
+
 func (e *evaluator) call(n *node) ([]float64, error) {
 	most := 1
 	if n.text == "lag" {
@@ -192,6 +218,16 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	if n.text == "poly" {
 		return nil, formulaError(e.src, n.at, "poly() makes several columns and cannot stand inside another function")
 	}
+	switch n.text {
+	case "partner":
+		if err := e.partners(n); err != nil {
+			return nil, err
+		}
+	case "within", "between", "lag":
+		if err := e.persons(n); err != nil {
+			return nil, err
+		}
+	}
 	x, err := e.number(n.args[0])
 	if err != nil {
 		return nil, err
@@ -203,7 +239,10 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	case "I":
 		return x, nil
 	case "scale":
-		return standardise(x), nil
+		if x = standardise(x); x == nil {
+			return nil, formulaError(e.src, n.at, "%s does not vary, so it has no standard deviation to be scaled by", n.args[0])
+		}
+		return x, nil
 	case "partner":
 		out := make([]float64, len(x))
 		for r := range out {
@@ -227,8 +266,9 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	return out, nil
 }
 
-// lag returns the person's value k occasions before. Where all times are whole numbers, k occasions before t is
-// t - k; otherwise it is the k-th of the person's own occasions before.
+// lag returns the person's value k occasions before. Where all times are whole numbers, as with numbered waves or
+// days, k occasions before t is the time t - k. Otherwise it is the k-th before t of the distinct occasions of the
+// couple, whoever of the two was there. The value is missing where the person was not observed then.
 func (e *evaluator) lag(n *node, x []float64) ([]float64, error) {
 	k := 1.0
 	if len(n.args) == 2 {
@@ -239,39 +279,50 @@ func (e *evaluator) lag(n *node, x []float64) ([]float64, error) {
 	if e.spec.Time == "" {
 		return nil, formulaError(e.src, n.at, "lag() needs a time column")
 	}
-	whole := true
-	for _, t := range e.time {
-		whole = whole && (math.IsNaN(t) || t == math.Trunc(t))
-	}
+	before := e.shifted(k)
 	out := make([]float64, len(x))
-	var occasions map[int][]float64
-	if !whole {
-		occasions = map[int][]float64{}
-		for r, p := range e.person {
-			if p >= 0 && !math.IsNaN(e.time[r]) {
-				occasions[p] = append(occasions[p], e.time[r])
-			}
-		}
-		for _, ts := range occasions {
-			slices.Sort(ts)
+	found := false
+	for r, p := range e.person {
+		out[r] = math.NaN()
+		if at, ok := e.at[moment{p, before[r]}]; ok && p >= 0 {
+			out[r], found = x[at], true
 		}
 	}
-	for r := range out {
-		before := e.time[r] - k
-		if !whole {
-			ts := occasions[e.person[r]]
-			i, _ := slices.BinarySearch(ts, e.time[r])
-			if before = math.NaN(); i >= int(k) {
-				before = ts[i-int(k)]
-			}
-		}
-		if out[r] = math.NaN(); !math.IsNaN(before) && e.person[r] >= 0 {
-			if at, ok := e.at[moment{e.person[r], before}]; ok {
-				out[r] = x[at]
-			}
-		}
+	if !found {
+		return nil, formulaError(e.src, n.at, "nobody was observed %v before an occasion; lag() counts in whole units of %s", k, e.spec.Time)
 	}
 	return out, nil
+}
+
+// shifted returns, for each row, the time k occasions before; NaN if there is none.
+func (e *evaluator) shifted(k float64) []float64 {
+	whole := true
+	occasions := map[int][]float64{} // of each couple
+	for r, t := range e.time {
+		whole = whole && (math.IsNaN(t) || t == math.Trunc(t))
+		if e.person[r] >= 0 {
+			occasions[e.couple[r]] = append(occasions[e.couple[r]], t)
+		}
+	}
+	out := make([]float64, len(e.time))
+	if whole {
+		for r, t := range e.time {
+			out[r] = t - k
+		}
+		return out
+	}
+	for c, ts := range occasions {
+		slices.Sort(ts)
+		occasions[c] = slices.Compact(ts)
+	}
+	for r, t := range e.time {
+		ts := occasions[e.couple[r]]
+		i, _ := slices.BinarySearch(ts, t)
+		if out[r] = math.NaN(); e.person[r] >= 0 && float64(i) >= k {
+			out[r] = ts[i-int(k)]
+		}
+	}
+	return out
 }
 
 // personMeans returns the mean of x for each person, over the rows where x is there, and the mean of these means.
@@ -297,7 +348,8 @@ func (e *evaluator) personMeans(x []float64) (means map[int]float64, grand float
 	return means, grand / float64(len(order))
 }
 
-// standardise centres x and divides it by its standard deviation, over the rows where it is there.
+// standardise centres x and divides it by its standard deviation, over the rows where it is there. It returns nil if
+// x does not vary.
 func standardise(x []float64) []float64 {
 	sum, n := 0.0, 0.0
 	for _, v := range x {
@@ -312,6 +364,9 @@ func standardise(x []float64) []float64 {
 		}
 	}
 	sd := math.Sqrt(ss / (n - 1))
+	if !(sd > 0) {
+		return nil
+	}
 	return apply(x, x, func(v, _ float64) float64 { return (v - mean) / sd })
 }
 
