@@ -31,12 +31,24 @@ type Server struct {
 	leash    io.WriteCloser      // its standard input; closed when this process ends
 }
 
-// keep runs the server until its standard input ends: because the tests stop it, or because they are gone.
-// The folder is removed unless the word "keep" was said.
-const keep = `"$0/postgres" -D "$1/data" -k "$1" -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB >>"$1/log" 2>&1 &
+// keep runs the server, again and again if it ends by itself (after a kill it may have to wait for its orphans), until
+// standard input ends: because the tests stop it, or because they are gone. The folder is removed unless the word
+// "keep" was said.
+const keep = `(
+	while [ ! -e "$1/stop" ]; do
+		"$0/postgres" -D "$1/data" -k "$1" -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB
+		sleep 0.1
+	done
+	touch "$1/stopped"
+) >>"$1/log" 2>&1 &
 read word
-kill -INT $! 2>/dev/null
+touch "$1/stop"
+while [ ! -e "$1/stopped" ]; do
+	kill -INT "$(head -n 1 "$1/data/postmaster.pid")"
+	sleep 0.1
+done 2>/dev/null
 wait
+rm "$1/stop" "$1/stopped"
 [ "$word" = keep ] || rm -rf "$1"`
 
 // startServer makes a new database cluster and serves it.
