@@ -121,7 +121,7 @@ func changeTable(ctx context.Context, v projections.View, code string) (*changeE
 		if err != nil {
 			return nil, fmt.Errorf("change of %s: %w", o, err)
 		}
-		if err := r.fit.Err(); err != nil {
+		if err := r.Err(); err != nil {
 			return nil, fmt.Errorf("change of %s: %w", o, err)
 		}
 		t.results = append(t.results, r)
@@ -139,7 +139,7 @@ func (t *changeEffects) write(w io.Writer) error {
 	fmt.Fprintln(tab, "outcome\teffect\tput in\testimate\tSE\tdf\tt\tp\t95% CI\t\t")
 	for i, r := range t.results {
 		for _, path := range []apim.Path{apim.Actor, apim.Partner} {
-			e, ok := effectOn(r.effects, changePredictor, path, "slope")
+			e, ok := effectOn(r.Effects, changePredictor, path, "slope")
 			if !ok {
 				return fmt.Errorf("the model of %s has no %s effect", t.names[i], path)
 			}
@@ -151,9 +151,9 @@ func (t *changeEffects) write(w io.Writer) error {
 		return err
 	}
 	for i, r := range t.results {
-		fmt.Fprintf(w, "\n%s: %d answers of %d couples, log-likelihood %.3f", t.names[i], r.fit.Rows, r.fit.Couples, r.fit.LogLik)
-		if r.fit.Reason != "" {
-			fmt.Fprintf(w, "; %s", r.fit.Reason)
+		fmt.Fprintf(w, "\n%s: %d answers of %d couples, log-likelihood %.3f", t.names[i], r.Rows, r.Couples, r.LogLik)
+		if r.Reason != "" {
+			fmt.Fprintf(w, "; %s", r.Reason)
 		}
 	}
 	_, err := fmt.Fprintf(w, "\nStands on position %d of the log, data sha256 %.16s.\n", t.set.Provenance.Position, t.set.Provenance.DataHash)

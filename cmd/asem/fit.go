@@ -54,7 +54,7 @@ func (c *fitCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
-	return r.fit.Err()
+	return r.Err()
 }
 
 // load reads the data from the file or the study.

@@ -12,10 +12,8 @@ import (
 
 	"asem/analysis/apim"
 	"asem/analysis/mixed"
+	"asem/projections"
 )
-
-// engineVersion names the statistical engine in every result. It changes when numbers may.
-const engineVersion = "asem-mixed 1"
 
 // number is a float that JSON can hold: what is not finite is null.
 type number float64
@@ -106,13 +104,13 @@ type provenance struct {
 }
 
 func (r *fitted) json(from provenance) reportJSON {
-	f := r.fit
+	f := r.FittedModel
 	out := reportJSON{
 		Kind: r.spec.Kind, Rows: f.Rows, Couples: f.Couples, LogLikelihood: number(f.LogLik), Parameters: []parameterJSON{}, Effects: []effectJSON{},
 		Random: map[string]gJSON{}, Residual: residualJSON{SD: map[string]number{}}, Tests: map[string]number{},
 		Fit:         fitJSON{Method: string(f.Method), AIC: number(f.AIC), BIC: number(f.BIC), Parameters: f.NParams, MissingRows: f.Missing, Dropped: append([]string{}, f.Dropped...)},
 		Convergence: convergenceJSON{f.Converged, f.Iterations, number(f.GradientNorm), number(f.Condition), append([]string{}, f.Boundary...), f.Reason},
-		Provenance:  provenanceJSON{Data: from.data, Spec: r.spec.sha256, Engine: engineVersion, Study: from.study},
+		Provenance:  provenanceJSON{Data: from.data, Spec: r.spec.sha256, Engine: projections.EngineVersion, Study: from.study},
 	}
 	if from.study != "" {
 		out.Provenance.Position = strconv.FormatInt(from.position, 10)
@@ -120,7 +118,7 @@ func (r *fitted) json(from provenance) reportJSON {
 	if out.Fit.MissingRows == nil {
 		out.Fit.MissingRows = map[string]int{}
 	}
-	for name, c := range r.centres {
+	for name, c := range r.Centres {
 		if out.Fit.Centred == nil {
 			out.Fit.Centred = map[string]number{}
 		}
@@ -129,7 +127,7 @@ func (r *fitted) json(from provenance) reportJSON {
 	for _, p := range f.Parameters {
 		out.Parameters = append(out.Parameters, parameter(p))
 	}
-	for _, e := range r.effects {
+	for _, e := range r.Effects {
 		p := parameter(e.Parameter)
 		p.Role = e.Role
 		out.Effects = append(out.Effects, effectJSON{e.Predictor, string(e.Path), e.On, p})
@@ -179,7 +177,7 @@ func (r *fitted) writeJSON(w io.Writer, from provenance) error {
 
 // writeTable writes the result for people.
 func (r *fitted) writeTable(w io.Writer, from provenance) error {
-	f := r.fit
+	f := r.FittedModel
 	fmt.Fprintf(w, "%s model, %s: %d rows of %d couples, log-likelihood %.4f, AIC %.2f, BIC %.2f\n", r.spec.Kind, f.Method, f.Rows, f.Couples, f.LogLik, f.AIC, f.BIC)
 	if n := len(f.Missing); n > 0 {
 		columns := make([]string, 0, n)
@@ -191,8 +189,8 @@ func (r *fitted) writeTable(w io.Writer, from provenance) error {
 			fmt.Fprintf(w, "left out: %d rows without %s\n", f.Missing[c], c)
 		}
 	}
-	if r.excluded > 0 {
-		fmt.Fprintf(w, "left out: %d rows of incomplete pairs\n", r.excluded)
+	if r.Excluded > 0 {
+		fmt.Fprintf(w, "left out: %d rows of incomplete pairs\n", r.Excluded)
 	}
 	if len(f.Dropped) > 0 {
 		fmt.Fprintf(w, "dropped, as other columns determine them: %s\n", strings.Join(f.Dropped, ", "))
@@ -234,7 +232,7 @@ func (r *fitted) writeTable(w io.Writer, from provenance) error {
 		fmt.Fprintf(w, "note: %s\n", f.Reason)
 	}
 	if from.study != "" {
-		fmt.Fprintf(w, "study %s at position %d, data %.12s, spec %.12s, %s\n", from.study, from.position, from.data, r.spec.sha256, engineVersion)
+		fmt.Fprintf(w, "study %s at position %d, data %.12s, spec %.12s, %s\n", from.study, from.position, from.data, r.spec.sha256, projections.EngineVersion)
 	}
 	return nil
 }

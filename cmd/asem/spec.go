@@ -4,17 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
-	"asem/analysis/apim"
 	"asem/analysis/frame"
-	"asem/analysis/mixed"
 	"asem/domain"
+	"asem/projections"
 )
 
 // modelSpec is a model as a researcher writes it in YAML. Which fields count depends on the kind.
@@ -43,8 +41,6 @@ type modelSpec struct {
 
 	sha256 string
 }
-
-const mixedKind = "mixed"
 
 // readSpec reads a spec file.
 func readSpec(path string) (modelSpec, error) {
@@ -76,96 +72,33 @@ func parseSpec(name string, text []byte) (modelSpec, error) {
 }
 
 func kindList() string {
-	list := mixedKind
-	for _, k := range apim.Kinds() {
-		list += ", " + k.Name
+	var names []string
+	for _, k := range projections.ModelKinds() {
+		names = append(names, k[0])
 	}
-	return list
+	return strings.Join(names, ", ")
 }
 
-// fitted is a fit with what its report needs besides.
+// fitted is a fitted model with the spec it came from.
 type fitted struct {
-	spec     modelSpec
-	fit      *mixed.Fit
-	effects  []apim.Effect
-	centres  map[string]float64
-	excluded int
+	spec modelSpec
+	*projections.FittedModel
 }
 
-// fit fits the model to a frame. Bad specs and data come back as errors with code Invalid; a model that does not converge
-// is a result.
+// fit fits the model to a frame. Bad specs and data come back as errors with code invalid; a model that does not
+// converge is a result.
 func (s modelSpec) fit(ctx context.Context, f *frame.Frame) (*fitted, error) {
-	out, err := s.run(ctx, f)
-	if err != nil && ctx.Err() == nil {
-		return nil, inputError(err)
+	time := s.Time
+	if time == "" {
+		time = s.Wave
 	}
-	return out, err
-}
-
-func (s modelSpec) run(ctx context.Context, f *frame.Frame) (*fitted, error) {
-	if s.Kind != mixedKind {
-		time := s.Time
-		if time == "" {
-			time = s.Wave
-		}
-		r, err := apim.Fit(ctx, f, apim.Spec{
-			Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Role: s.Role, Time: time, Predictors: s.Predictors, Pooled: s.Pooled,
-			Occasions: s.Waves, CompletePairs: s.Missing == "pair", Method: mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
-		})
-		if err != nil {
-			return nil, err
-		}
-		return &fitted{spec: s, fit: r.Fit, effects: r.Effects, centres: r.Centres, excluded: r.Excluded}, nil
-	}
-	if len(s.Waves) > 0 {
-		f = onlyWaves(f, s.Time, s.Waves)
-	}
-	m, err := mixed.New(f, mixed.Spec{
-		Outcome: s.Outcome, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
-		Residual: mixed.Residual{Variance: mixed.Variance(s.Residual.Variance), CrossPartner: s.Residual.CrossPartner, Serial: mixed.Serial(s.Residual.Serial)},
-		Method:   mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
-	})
+	m, err := projections.ModelSpec{
+		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: time, Fixed: s.Fixed, Random: s.Random,
+		ResidualVariance: s.Residual.Variance, CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial,
+		Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves, Method: s.Method, DF: s.DF, Level: s.Level,
+	}.Fit(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	fit, err := m.Fit(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &fitted{spec: s, fit: fit}, nil
-}
-
-// onlyWaves keeps the rows on the given occasions; a column that is not there is left to the model to refuse.
-func onlyWaves(f *frame.Frame, time string, waves []float64) *frame.Frame {
-	c, ok := f.Column(time)
-	if !ok || !c.IsNumeric() {
-		return f
-	}
-	var keep []int
-	for r, t := range c.Values {
-		if slices.Contains(waves, t) {
-			keep = append(keep, r)
-		}
-	}
-	return f.Take(keep)
-}
-
-// inputError gives the errors of the analysis packages a code and a place.
-func inputError(err error) error {
-	var (
-		spec     *mixed.SpecError
-		named    *apim.SpecError
-		formula  *mixed.FormulaError
-		data     *mixed.DataError
-		cell     *frame.CellError
-		known    *domain.Error
-		messages = err.Error()
-	)
-	switch {
-	case errors.As(err, &known):
-		return err
-	case errors.As(err, &spec), errors.As(err, &named), errors.As(err, &formula), errors.As(err, &data), errors.As(err, &cell):
-		return &domain.Error{Code: domain.Invalid, Message: messages}
-	}
-	return err
+	return &fitted{s, m}, nil
 }

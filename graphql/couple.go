@@ -1,0 +1,162 @@
+package graphql
+
+import (
+	"context"
+
+	gql "github.com/graphql-go/graphql"
+
+	"asem/domain"
+	"asem/projections"
+)
+
+// person is a participant with the study's word for the role.
+type person struct {
+	projections.Participant
+}
+
+func personID(p projections.PersonID) string {
+	return globalID("participant", p.Study, p.Couple, string(p.Role))
+}
+
+func newCoupleTypes(s *schema) {
+	staff := ownStudyStaff
+	s.couple = newObject("Couple", "Two participants and what was observed of them.", func(c projections.Couple) string { return c.Study }, s.node)
+	s.participant = newObject("Participant", "A person, known by a code. Names and addresses are not part of this API.", func(p person) string { return p.Study }, s.node)
+
+	c := s.couple
+	c.value(&s.rules, "id", nonNull(gql.ID), "Opaque.", staff, func(c projections.Couple) any { return globalID("couple", c.Study, c.Couple) })
+	c.value(&s.rules, "code", nonNull(gql.String), "The couple's code in the study.", staff, func(c projections.Couple) any { return c.Couple })
+	c.value(&s.rules, "enrolledOn", nonNull(dateType), "First day in the study.", staff, func(c projections.Couple) any { return c.EnrolledOn })
+	c.value(&s.rules, "separatedOn", dateType, "Day of separation; null while together.", staff, func(c projections.Couple) any { return c.SeparatedOn })
+	c.value(&s.rules, "partners", listOf(s.participant.typ), "Both participants, by role.", staff, func(c projections.Couple) any {
+		out := make([]any, len(c.Participants))
+		for i, p := range c.Participants {
+			out[i] = person{p}
+		}
+		return out
+	})
+	roleArg := gql.FieldConfigArgument{"role": {Type: nonNull(partnerRole), Description: "A or B."}}
+	c.field(&s.rules, "partner", s.participant.typ, "The participant in a role.", staff, roleArg, func(_ context.Context, c projections.Couple, a arguments) (any, error) {
+		if p, ok := c.Participant(get[domain.Role](a, "role")); ok {
+			return person{p}, nil
+		}
+		return nil, nil
+	})
+	c.value(&s.rules, "position", nonNull(positionType), "Position of the event that last changed the couple.", staff, func(c projections.Couple) any { return c.Since })
+	s.ratingFields()
+
+	p := s.participant
+	p.value(&s.rules, "id", nonNull(gql.ID), "Opaque.", staff, func(p person) any { return personID(p.PersonID) })
+	p.value(&s.rules, "code", nonNull(gql.String), "The participant's code.", staff, func(p person) any { return p.Code })
+	p.value(&s.rules, "role", nonNull(partnerRole), "A or B.", staff, func(p person) any { return p.Role })
+	p.field(&s.rules, "label", nonNull(gql.String), "The study's word for the role.", staff, nil, func(ctx context.Context, p person, _ arguments) (any, error) {
+		study, err := stateOf(ctx).studyOf(ctx, p.Study)
+		return study.Role(p.Role), err
+	})
+	p.value(&s.rules, "withdrawnOn", dateType, "Day of withdrawal; null while taking part.", staff, func(p person) any { return p.WithdrawnOn })
+	p.field(&s.rules, "couple", nonNull(s.couple.typ), "The couple.", staff, nil, func(ctx context.Context, p person, _ arguments) (any, error) {
+		load := stateOf(ctx).couple.load(projections.CoupleID{Study: p.Study, Couple: p.Couple})
+		return thunk(func() (any, error) {
+			c, ok, err := load()
+			if err == nil && !ok {
+				err = absent("couple")
+			}
+			return c, err
+		}), nil
+	})
+
+	couples := newConnection[projections.Couple](s, s.couple.typ)
+	filter := gql.NewInputObject(gql.InputObjectConfig{Name: "CoupleFilter", Description: "Narrows a list of couples.", Fields: gql.InputObjectConfigFieldMap{
+		"enrolledFrom": {Type: dateType, Description: "Enrolled on this day or later."},
+		"enrolledTo":   {Type: dateType, Description: "Enrolled on this day or earlier."},
+		"separated":    {Type: gql.Boolean, Description: "Only couples that have, or have not, separated."},
+		"withdrawn":    {Type: gql.Boolean, Description: "Only couples of whom somebody, or nobody, withdrew."},
+	}})
+	args := pageArgs(gql.FieldConfigArgument{"filter": {Type: filter}, "asOf": {Type: asOfType}})
+	s.study.field(&s.rules, "couples", nonNull(couples.typ), "The couples, by code in natural order.", staff, args, func(ctx context.Context, v projections.Study, a arguments) (any, error) {
+		page, err := pageOf(a)
+		if err != nil {
+			return nil, err
+		}
+		view, err := viewAt(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		var f projections.CoupleFilter
+		if in, ok := a["filter"].(map[string]any); ok {
+			m := arguments(in)
+			f.EnrolledFrom, f.EnrolledTo = get[domain.Date](m, "enrolledFrom"), get[domain.Date](m, "enrolledTo")
+			f.Separated, f.Withdrawn = flag(m, "separated"), flag(m, "withdrawn")
+		}
+		found, err := view.Couples(ctx, v.Code, f, page)
+		return connection[projections.Couple]{Slice: found, cursor: func(c projections.Couple) string { return c.Couple }, asOf: view.Position(), study: v.Code}, err
+	})
+}
+
+func flag(a arguments, name string) *bool {
+	if v, ok := a[name].(bool); ok {
+		return &v
+	}
+	return nil
+}
+
+var partnerRole = enum("PartnerRole", "A place in the couple. The study gives it a meaning, unless partners are exchangeable.",
+	map[string]domain.Role{"A": domain.RoleA, "B": domain.RoleB}, nil)
+
+// ratingFields declares what judges saw of a couple, as means over judges: single ratings are not shown.
+func (s *schema) ratingFields() {
+	staff := ownStudyStaff
+	type mean = inStudy[projections.RatingMean]
+	r := newPart[projections.RatingMean]("RatingMean", "What the judges of a clip saw together.")
+	r.value(&s.rules, "wave", nonNull(intType), "Wave of the interaction.", staff, func(m mean) any { return m.of.Wave })
+	r.value(&s.rules, "clip", nonNull(gql.String), "Code of the clip.", staff, func(m mean) any { return m.of.Clip })
+	r.value(&s.rules, "scheme", nonNull(gql.String), "Coding scheme.", staff, func(m mean) any { return m.of.Scheme })
+	r.value(&s.rules, "dimension", nonNull(gql.String), "What was rated.", staff, func(m mean) any { return m.of.Dimension })
+	r.value(&s.rules, "target", partnerRole, "Whose behaviour; null if the dyad's.", staff, func(m mean) any {
+		if m.of.Target == "" {
+			return nil
+		}
+		return m.of.Target
+	})
+	r.value(&s.rules, "mean", floatType, "Mean over judges.", staff, func(m mean) any { return m.of.Mean })
+	r.value(&s.rules, "judges", nonNull(intType), "How many judges.", staff, func(m mean) any { return m.of.Judges })
+	s.couple.field(&s.rules, "ratings", listOf(r.typ), "Judges' ratings of the couple's interactions, as means.", staff, nil, func(ctx context.Context, c projections.Couple, _ arguments) (any, error) {
+		load := stateOf(ctx).rating.load(c.CoupleID)
+		return thunk(func() (any, error) {
+			ratings, _, err := load()
+			return within(c.Study, projections.MeanRatings(ratings)), err
+		}), nil
+	})
+}
+
+func findCouple(ctx context.Context, id string) (any, error) {
+	parts, err := readID(id, "couple", 2)
+	if err != nil {
+		return nil, err
+	}
+	st := stateOf(ctx)
+	if !ownStudyStaff.allow(st.viewer, parts[0]) {
+		return nil, absent("couple")
+	}
+	return st.now.Couple(ctx, projections.CoupleID{Study: parts[0], Couple: parts[1]})
+}
+
+func findPerson(ctx context.Context, id string) (any, error) {
+	parts, err := readID(id, "participant", 3)
+	if err != nil {
+		return nil, err
+	}
+	st := stateOf(ctx)
+	if !ownStudyStaff.allow(st.viewer, parts[0]) {
+		return nil, absent("participant")
+	}
+	c, err := st.now.Couple(ctx, projections.CoupleID{Study: parts[0], Couple: parts[1]})
+	if err != nil {
+		return nil, err
+	}
+	p, ok := c.Participant(domain.Role(parts[2]))
+	if !ok {
+		return nil, absent("participant")
+	}
+	return person{p}, nil
+}

@@ -1,0 +1,504 @@
+package graphql
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	gql "github.com/graphql-go/graphql"
+	"github.com/graphql-go/graphql/gqlerrors"
+	"github.com/graphql-go/graphql/language/ast"
+	"github.com/graphql-go/graphql/language/parser"
+	"github.com/graphql-go/graphql/language/source"
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"asem/domain"
+	"asem/projections"
+)
+
+// Config is what the handler works with.
+type Config struct {
+	Store        *projections.Store
+	Authenticate func(*http.Request) (Viewer, error) // who asks; an error refuses the request as unauthenticated
+	Logger       *slog.Logger
+	Limits       Limits        // zero means DefaultLimits
+	Timeout      time.Duration // of one request; 0 means 20 s
+}
+
+// Handler answers GraphQL over HTTP (the GraphQL-over-HTTP draft, both of its media types).
+type Handler struct {
+	Config
+	schema    gql.Schema
+	documents *lru.Cache[[32]byte, *ast.Document] // validated
+}
+
+// New makes the handler.
+func New(c Config) (http.Handler, error) {
+	schema, err := newSchema()
+	if err != nil {
+		return nil, fmt.Errorf("graphql schema: %w", err)
+	}
+	return newHandler(c, schema)
+}
+
+func newHandler(c Config, schema gql.Schema) (http.Handler, error) {
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits()
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 20 * time.Second
+	}
+	documents, err := lru.New[[32]byte, *ast.Document](512)
+	if err != nil {
+		return nil, err
+	}
+	// A browser page of another site must not be able to send requests with this site's cookies.
+	return http.NewCrossOriginProtection().Handler(&Handler{Config: c, schema: schema, documents: documents}), nil
+}
+
+// requestError is a refusal before execution.
+type requestError struct {
+	status   int // for application/json bodies that never were a GraphQL request; 0 means it was one
+	code     string
+	message  string
+	location []map[string]int
+}
+
+func (e *requestError) Error() string { return e.message }
+
+func malformed(status int, format string, args ...any) *requestError {
+	return &requestError{status: status, code: "invalid", message: fmt.Sprintf(format, args...)}
+}
+
+// request is a GraphQL request as it came over HTTP.
+type request struct {
+	query     string
+	operation string
+	variables map[string]any
+}
+
+const (
+	responseType = "application/graphql-response+json"
+	jsonType     = "application/json"
+)
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	media, ok := accepts(r.Header.Values("Accept"))
+	if !ok {
+		http.Error(w, "this endpoint answers with "+responseType+" or "+jsonType, http.StatusNotAcceptable)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.Timeout)
+	defer cancel()
+	status, body := h.answer(ctx, w, r.WithContext(ctx), media)
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Vary", "Accept, Authorization, Cookie")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body) // the client may be gone
+}
+
+// accepts chooses the media type of the answer.
+func accepts(headers []string) (media string, ok bool) {
+	if len(headers) == 0 {
+		return jsonType, true
+	}
+	best, rank := "", 0.0
+	for _, part := range strings.Split(strings.Join(headers, ","), ",") {
+		t, params, err := mime.ParseMediaType(strings.TrimSpace(part))
+		if err != nil {
+			continue
+		}
+		q := 1.0
+		if s, ok := params["q"]; ok {
+			if q, err = strconv.ParseFloat(s, 64); err != nil {
+				q = 0
+			}
+		}
+		if c, ok := params["charset"]; ok && !strings.EqualFold(c, "utf-8") {
+			continue
+		}
+		switch t {
+		case responseType:
+		case jsonType:
+		case "*/*", "application/*":
+			t = jsonType
+			q *= 0.999 // what is named goes before what is only allowed
+		default:
+			continue
+		}
+		if q > rank {
+			best, rank = t, q
+		}
+	}
+	return best, best != ""
+}
+
+// answer does the work and returns status and body.
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, media string) (int, []byte) {
+	result, cost, err := h.handle(ctx, w, r)
+	if err != nil {
+		return refusal(media, err)
+	}
+	out := map[string]any{"data": result.Data, "extensions": map[string]any{"cost": cost}}
+	if len(result.Errors) > 0 {
+		out["errors"] = h.mask(ctx, result.Errors)
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return refusal(media, h.internal(ctx, fmt.Errorf("encode the answer: %w", err)))
+	}
+	if result.Data == nil && media == responseType {
+		return http.StatusInternalServerError, body
+	}
+	return http.StatusOK, body
+}
+
+// refusal is the answer to a request that was not executed.
+func refusal(media string, err error) (int, []byte) {
+	var e *requestError
+	if !errors.As(err, &e) {
+		e = &requestError{code: "internal", message: "something went wrong", status: http.StatusInternalServerError}
+	}
+	entry := map[string]any{"message": e.message, "extensions": map[string]any{"code": e.code}}
+	if e.location != nil {
+		entry["locations"] = e.location
+	}
+	body, _ := json.Marshal(map[string]any{"errors": []any{entry}}) // only texts and numbers
+	status := e.status
+	if status == 0 {
+		// A well-formed GraphQL request that is wrong: application/json has always answered 200.
+		if status = http.StatusOK; media == responseType {
+			status = http.StatusBadRequest
+		}
+	}
+	return status, body
+}
+
+// handle runs the guards in order of what they cost, then executes.
+func (h *Handler) handle(ctx context.Context, w http.ResponseWriter, r *http.Request) (*gql.Result, int, error) {
+	req, err := h.read(w, r)
+	if err != nil {
+		return nil, 0, err
+	}
+	viewer, err := h.Authenticate(r)
+	if err != nil {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="asem"`)
+		return nil, 0, &requestError{status: http.StatusUnauthorized, code: string(domain.Unauthenticated), message: "the token is not valid; sign in again or ask for a new one"}
+	}
+	doc, err := h.document(req.query, viewer)
+	if err != nil {
+		return nil, 0, err
+	}
+	op, err := operationOf(doc, req.operation)
+	if err != nil {
+		return nil, 0, err
+	}
+	if op.Operation != ast.OperationTypeQuery && r.Method == http.MethodGet {
+		w.Header().Set("Allow", "POST")
+		return nil, 0, malformed(http.StatusMethodNotAllowed, "only a query may come by GET; send this %s by POST", op.Operation)
+	}
+	if op.Operation == ast.OperationTypeSubscription {
+		return nil, 0, &requestError{code: "invalid", message: "there are no subscriptions"}
+	}
+	cost, err := measure(doc, op, req.variables, h.Limits)
+	if err != nil {
+		return nil, 0, err
+	}
+	state, err := newState(ctx, h.Store, viewer)
+	if err != nil {
+		return nil, 0, h.internal(ctx, err)
+	}
+	result := gql.Execute(gql.ExecuteParams{Schema: h.schema, AST: doc, OperationName: req.operation, Args: req.variables, Context: withState(ctx, state)})
+	if err := ctx.Err(); err != nil {
+		return nil, 0, &requestError{status: http.StatusServiceUnavailable, code: string(domain.Unavailable), message: "the request took too long; ask for less at a time"}
+	}
+	if result.Data == nil && len(result.Errors) > 0 && len(result.Errors[0].Path) == 0 { // variables that do not fit
+		e := result.Errors[0]
+		return nil, 0, &requestError{code: "invalid", message: e.Message, location: locations(e)}
+	}
+	return result, cost, nil
+}
+
+// read takes the request out of URL or body.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) (request, error) {
+	switch r.Method {
+	case http.MethodGet:
+		q := r.URL.Query()
+		req := request{query: q.Get("query"), operation: q.Get("operationName")}
+		if len(req.query) > h.Limits.Body {
+			return req, malformed(http.StatusRequestEntityTooLarge, "the query has more than %d bytes", h.Limits.Body)
+		}
+		if v := q.Get("variables"); v != "" {
+			if err := json.Unmarshal([]byte(v), &req.variables); err != nil {
+				return req, malformed(http.StatusBadRequest, "variables are not a JSON object")
+			}
+		}
+		return req, req.check()
+	case http.MethodPost:
+		t, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if c := params["charset"]; err != nil || t != jsonType || c != "" && !strings.EqualFold(c, "utf-8") {
+			return request{}, malformed(http.StatusUnsupportedMediaType, "expected a body of %s in UTF-8", jsonType)
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Limits.Body)))
+		if err != nil {
+			var large *http.MaxBytesError
+			if errors.As(err, &large) {
+				return request{}, malformed(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", h.Limits.Body)
+			}
+			return request{}, malformed(http.StatusBadRequest, "the body could not be read")
+		}
+		return h.parseBody(body)
+	}
+	w.Header().Set("Allow", "GET, POST")
+	return request{}, malformed(http.StatusMethodNotAllowed, "expected GET or POST")
+}
+
+func (h *Handler) parseBody(body []byte) (request, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return request{}, malformed(http.StatusBadRequest, "the body is not a JSON object with a query; batches are not taken")
+	}
+	var req request
+	text := func(name string, to *string) error {
+		raw, ok := fields[name]
+		if !ok || string(raw) == "null" {
+			return nil
+		}
+		if json.Unmarshal(raw, to) != nil {
+			return malformed(http.StatusBadRequest, "%s is not a text", name)
+		}
+		return nil
+	}
+	object := func(name string, to *map[string]any) error {
+		raw, ok := fields[name]
+		if !ok || string(raw) == "null" {
+			return nil
+		}
+		if len(raw) > h.Limits.Variables {
+			return limited("%s have more than %d bytes", name, h.Limits.Variables)
+		}
+		if json.Unmarshal(raw, to) != nil {
+			return malformed(http.StatusBadRequest, "%s is not an object", name)
+		}
+		return nil
+	}
+	var ignored map[string]any
+	if err := errors.Join(text("query", &req.query), text("operationName", &req.operation), object("variables", &req.variables), object("extensions", &ignored)); err != nil {
+		return req, err
+	}
+	return req, req.check()
+}
+
+func (r request) check() error {
+	if strings.TrimSpace(r.query) == "" {
+		return malformed(http.StatusBadRequest, "there is no query")
+	}
+	return nil
+}
+
+// document returns a parsed and valid document, from memory if it came before.
+func (h *Handler) document(text string, viewer Viewer) (*ast.Document, error) {
+	clean, err := prescan(text, h.Limits)
+	if err != nil {
+		return nil, err
+	}
+	key := sha256.Sum256([]byte(clean))
+	doc, known := h.documents.Get(key)
+	if !known {
+		if doc, err = h.parse(clean); err != nil {
+			return nil, err
+		}
+	}
+	if !viewer.SignedIn() && introspects(doc) {
+		return nil, &requestError{code: string(domain.Forbidden), message: "the schema is shown to those who are signed in"}
+	}
+	if known {
+		return doc, nil
+	}
+	if v := gql.ValidateDocument(&h.schema, doc, nil); !v.IsValid {
+		e := v.Errors[0]
+		message := e.Message
+		if !viewer.SignedIn() {
+			message, _, _ = strings.Cut(message, " Did you mean") // names fields that exist
+		}
+		return nil, &requestError{code: "invalid", message: message, location: locations(e)}
+	}
+	h.documents.Add(key, doc)
+	return doc, nil
+}
+
+// parse parses a document and makes sure that its fragments do not go in circles: the validator itself would
+// not survive that.
+func (h *Handler) parse(text string) (*ast.Document, error) {
+	doc, err := parser.Parse(parser.ParseParams{Source: source.NewSource(&source.Source{Body: []byte(text), Name: "query"})})
+	if err != nil {
+		e := gqlerrors.FormatError(err)
+		message, _, _ := strings.Cut(e.Message, "\n\n") // the rest quotes the document
+		return nil, &requestError{code: "invalid", message: message, location: locations(e)}
+	}
+	fragments := map[string]*ast.FragmentDefinition{}
+	for _, d := range doc.Definitions {
+		switch d := d.(type) {
+		case *ast.FragmentDefinition:
+			fragments[d.Name.Value] = d
+		case *ast.OperationDefinition:
+		default:
+			return nil, &requestError{code: "invalid", message: "a document holds operations and fragments only"}
+		}
+	}
+	if err := acyclic(fragments); err != nil {
+		return nil, err
+	}
+	for _, d := range doc.Definitions { // before the validator, which is slow on large selections
+		if op, ok := d.(*ast.OperationDefinition); ok {
+			if _, err := measure(doc, op, nil, h.Limits); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return doc, nil
+}
+
+func operationOf(doc *ast.Document, name string) (*ast.OperationDefinition, error) {
+	var found *ast.OperationDefinition
+	n := 0
+	for _, d := range doc.Definitions {
+		if op, ok := d.(*ast.OperationDefinition); ok {
+			n++
+			if name == "" || op.Name != nil && op.Name.Value == name {
+				found = op
+			}
+		}
+	}
+	switch {
+	case found == nil && name != "":
+		return nil, &requestError{code: "invalid", message: fmt.Sprintf("the document has no operation %q", name)}
+	case found == nil:
+		return nil, &requestError{code: "invalid", message: "the document has no operation"}
+	case name == "" && n > 1:
+		return nil, &requestError{code: "invalid", message: "the document has several operations; name one in operationName"}
+	}
+	return found, nil
+}
+
+// introspects reports whether a document asks for the schema.
+func introspects(doc *ast.Document) bool {
+	var in func(*ast.SelectionSet) bool
+	in = func(set *ast.SelectionSet) bool {
+		if set == nil {
+			return false
+		}
+		for _, s := range set.Selections {
+			switch s := s.(type) {
+			case *ast.Field:
+				if n := s.Name.Value; n == "__schema" || n == "__type" || in(s.SelectionSet) {
+					return true
+				}
+			case *ast.InlineFragment:
+				if in(s.SelectionSet) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, d := range doc.Definitions {
+		switch d := d.(type) {
+		case *ast.OperationDefinition:
+			if in(d.SelectionSet) {
+				return true
+			}
+		case *ast.FragmentDefinition:
+			if in(d.SelectionSet) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func locations(e gqlerrors.FormattedError) []map[string]int {
+	var list []map[string]int
+	for _, l := range e.Locations {
+		list = append(list, map[string]int{"line": l.Line, "column": l.Column})
+	}
+	return list
+}
+
+// mask turns the errors of resolvers into what a client may see: a code and a sentence for those that
+// have one, an id for all others, whose cause is logged under it.
+func (h *Handler) mask(ctx context.Context, list []gqlerrors.FormattedError) []any {
+	var out []any
+	for _, e := range list {
+		entry := map[string]any{"message": e.Message, "extensions": map[string]any{"code": string(domain.Invalid)}}
+		if len(e.Path) > 0 {
+			entry["path"] = e.Path
+		}
+		if l := locations(e); l != nil {
+			entry["locations"] = l
+		}
+		cause := e.OriginalError()
+		var located *gqlerrors.Error
+		for errors.As(cause, &located) && located.OriginalError != nil && located.OriginalError != cause {
+			cause = located.OriginalError
+			located = nil
+		}
+		if cause != nil {
+			var known *domain.Error
+			switch {
+			case errors.As(cause, &known) && known.Code != domain.Internal:
+				entry["message"], entry["extensions"] = known.Message, map[string]any{"code": string(known.Code)}
+				if known.Path != "" {
+					entry["extensions"] = map[string]any{"code": string(known.Code), "argument": known.Path}
+				}
+			case ctx.Err() != nil:
+				entry["message"], entry["extensions"] = "the request took too long", map[string]any{"code": string(domain.Unavailable)}
+			default:
+				id := h.log(ctx, cause)
+				entry["message"], entry["extensions"] = "something went wrong; the log has it under "+id, map[string]any{"code": string(domain.Internal), "id": id}
+			}
+		}
+		out = append(out, entry)
+	}
+	return out
+}
+
+func (h *Handler) internal(ctx context.Context, err error) error {
+	var known *domain.Error
+	if errors.As(err, &known) && known.Code != domain.Internal {
+		return &requestError{code: string(known.Code), message: known.Message}
+	}
+	return &requestError{status: http.StatusInternalServerError, code: string(domain.Internal), message: "something went wrong; the log has it under " + h.log(ctx, err)}
+}
+
+// log keeps an error under an id that may be shown.
+func (h *Handler) log(ctx context.Context, err error) string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails
+	id := hex.EncodeToString(b[:])
+	h.Logger.ErrorContext(ctx, "graphql", "id", id, "error", err.Error())
+	return id
+}
+
+// number returns a float that JSON can hold: nil if it is not finite.
+func number(x float64) any {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return x
+}

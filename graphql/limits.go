@@ -1,0 +1,167 @@
+package graphql
+
+import (
+	"strconv"
+
+	"github.com/graphql-go/graphql/language/ast"
+)
+
+// measure walks an operation, fragments expanded, and refuses fragment cycles and what goes beyond the limits. It returns the
+// cost of the operation: how many objects its answer may hold. The walk is bounded by the limits themselves.
+//
+// graphql-go follows fragments without looking, so a cycle would end the process; this comes first.
+func measure(doc *ast.Document, operation *ast.OperationDefinition, variables map[string]any, l Limits) (cost int, err error) {
+	fragments := map[string]*ast.FragmentDefinition{}
+	for _, d := range doc.Definitions {
+		if f, ok := d.(*ast.FragmentDefinition); ok && f.Name != nil {
+			fragments[f.Name.Value] = f
+		}
+	}
+	if err := acyclic(fragments); err != nil {
+		return 0, err
+	}
+	m := meter{fragments: fragments, variables: variables, limits: l}
+	if err := m.selection(operation.SelectionSet, 1, 1); err != nil {
+		return 0, err
+	}
+	return m.nodes, nil
+}
+
+// acyclic refuses fragments that lead back to themselves, without recursion.
+func acyclic(fragments map[string]*ast.FragmentDefinition) error {
+	spreads := make(map[string][]string, len(fragments))
+	for name, f := range fragments {
+		spreads[name] = spreadsOf(f.SelectionSet)
+	}
+	const (
+		open = 1
+		done = 2
+	)
+	state := map[string]int{}
+	type step struct {
+		name string
+		next int
+	}
+	for start := range spreads {
+		if state[start] != 0 {
+			continue
+		}
+		stack := []step{{name: start}}
+		state[start] = open
+		for len(stack) > 0 {
+			top := &stack[len(stack)-1]
+			if top.next == len(spreads[top.name]) {
+				state[top.name] = done
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			to := spreads[top.name][top.next]
+			top.next++
+			switch state[to] {
+			case open:
+				return &requestError{code: "invalid", message: "fragment " + strconv.Quote(to) + " leads back to itself"}
+			case 0:
+				state[to] = open
+				stack = append(stack, step{name: to})
+			}
+		}
+	}
+	return nil
+}
+
+// spreadsOf lists the fragments spread anywhere in a selection. Nesting is bounded by the prescan.
+func spreadsOf(set *ast.SelectionSet) []string {
+	var names []string
+	if set == nil {
+		return nil
+	}
+	for _, s := range set.Selections {
+		switch s := s.(type) {
+		case *ast.Field:
+			names = append(names, spreadsOf(s.SelectionSet)...)
+		case *ast.InlineFragment:
+			names = append(names, spreadsOf(s.SelectionSet)...)
+		case *ast.FragmentSpread:
+			names = append(names, s.Name.Value)
+		}
+	}
+	return names
+}
+
+type meter struct {
+	fragments map[string]*ast.FragmentDefinition
+	variables map[string]any
+	limits    Limits
+	fields    int
+	nodes     int
+}
+
+// selection counts a selection that is made times times, at a depth of fields.
+func (m *meter) selection(set *ast.SelectionSet, depth, times int) error {
+	if set == nil {
+		return nil
+	}
+	for _, s := range set.Selections {
+		var err error
+		switch s := s.(type) {
+		case *ast.Field:
+			err = m.field(s, depth, times)
+		case *ast.InlineFragment:
+			err = m.selection(s.SelectionSet, depth, times)
+		case *ast.FragmentSpread:
+			if f, ok := m.fragments[s.Name.Value]; ok {
+				err = m.selection(f.SelectionSet, depth, times)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *meter) field(f *ast.Field, depth, times int) error {
+	if m.fields++; m.fields > m.limits.Fields {
+		return limited("the operation selects more than %d fields", m.limits.Fields)
+	}
+	if depth > m.limits.Depth {
+		return limited("the operation is more than %d fields deep", m.limits.Depth)
+	}
+	if f.SelectionSet == nil {
+		return nil
+	}
+	for _, a := range f.Arguments {
+		if n := a.Name.Value; n == "first" || n == "last" || n == "ids" {
+			times *= max(m.count(a.Value), 1)
+		}
+	}
+	if times > m.limits.Nodes {
+		return limited("the answer may hold more than %d objects; ask for smaller pages", m.limits.Nodes)
+	}
+	if m.nodes += times; m.nodes > m.limits.Nodes {
+		return limited("the answer may hold more than %d objects; ask for smaller pages", m.limits.Nodes)
+	}
+	return m.selection(f.SelectionSet, depth+1, times)
+}
+
+// count reads how many items an argument asks for.
+func (m *meter) count(v ast.Value) int {
+	switch v := v.(type) {
+	case *ast.IntValue:
+		n, err := strconv.Atoi(v.Value)
+		if err != nil {
+			return m.limits.Nodes + 1
+		}
+		return n
+	case *ast.ListValue:
+		return len(v.Values)
+	case *ast.Variable:
+		switch x := m.variables[v.Name.Value].(type) {
+		case float64:
+			return int(min(x, float64(m.limits.Nodes+1)))
+		case []any:
+			return len(x)
+		}
+	}
+	return 1
+}

@@ -1,0 +1,138 @@
+package graphql
+
+import (
+	"context"
+	"slices"
+
+	"asem/domain"
+	"asem/projections"
+)
+
+// Viewer is who asks.
+type Viewer struct {
+	Role    domain.ActorRole // empty: nobody is signed in
+	Studies []string         // codes of the studies the viewer works in
+}
+
+// SignedIn reports whether the viewer is known.
+func (v Viewer) SignedIn() bool { return v.Role != "" }
+
+// policy says who may see a field. It is decided by the viewer and by the study that the object belongs to.
+type policy struct {
+	name  string
+	allow func(v Viewer, study string) bool
+}
+
+// The policies. A new kind of viewer is a line here and a column in the authorisation table.
+var (
+	anybody       = policy{"anybody", func(Viewer, string) bool { return true }}
+	ownStudyStaff = policy{"researchers and coordinators of the study", func(v Viewer, study string) bool {
+		return (v.Role == domain.ActorResearcher || v.Role == domain.ActorCoordinator) && slices.Contains(v.Studies, study)
+	}}
+)
+
+// state is what the resolvers of one request share: who asks, the state of the read models the request stands on,
+// and the loaders that gather reads.
+type state struct {
+	viewer Viewer
+	store  *projections.Store
+	now    projections.View
+	couple *loader[projections.CoupleID, projections.Couple]
+	rating *loader[projections.CoupleID, []projections.Rating]
+	series map[projections.View]*loader[projections.SeriesID, projections.Trajectory]
+	study  map[string]projections.Study
+}
+
+type stateKey struct{}
+
+func withState(ctx context.Context, s *state) context.Context {
+	return context.WithValue(ctx, stateKey{}, s)
+}
+
+func stateOf(ctx context.Context) *state { return ctx.Value(stateKey{}).(*state) }
+
+func newState(ctx context.Context, store *projections.Store, viewer Viewer) (*state, error) {
+	s := &state{viewer: viewer, store: store, series: map[projections.View]*loader[projections.SeriesID, projections.Trajectory]{}, study: map[string]projections.Study{}}
+	if store == nil { // a schema without read models, in tests
+		return s, nil
+	}
+	var err error
+	if s.now, err = store.View(ctx, projections.AsOf{}); err != nil {
+		return nil, err
+	}
+	s.couple = newLoader(func(ids []projections.CoupleID) (map[projections.CoupleID]projections.Couple, error) {
+		return s.now.CouplesByID(ctx, ids)
+	})
+	s.rating = newLoader(func(ids []projections.CoupleID) (map[projections.CoupleID][]projections.Rating, error) {
+		return s.now.RatingsOf(ctx, ids)
+	})
+	return s, nil
+}
+
+// trajectory returns the loader of trajectories of a view.
+func (s *state) trajectory(ctx context.Context, v projections.View) *loader[projections.SeriesID, projections.Trajectory] {
+	l, ok := s.series[v]
+	if !ok {
+		l = newLoader(func(ids []projections.SeriesID) (map[projections.SeriesID]projections.Trajectory, error) {
+			return v.TrajectoriesByID(ctx, ids)
+		})
+		s.series[v] = l
+	}
+	return l
+}
+
+// studyOf returns a study, read once a request. A study that the viewer may not see is not found.
+func (s *state) studyOf(ctx context.Context, code string) (projections.Study, error) {
+	if !ownStudyStaff.allow(s.viewer, code) {
+		return projections.Study{}, absent("study")
+	}
+	if known, ok := s.study[code]; ok {
+		return known, nil
+	}
+	found, err := s.now.Study(ctx, code)
+	if err == nil {
+		s.study[code] = found
+	}
+	return found, err
+}
+
+// absent is the answer for what is not there and for what the viewer may not know of: they look the same.
+func absent(what string) error {
+	return &domain.Error{Code: domain.NotFound, Message: "there is no such " + what}
+}
+
+// loader gathers the keys that the resolvers of one level ask for and reads them at once, when the
+// first of them is needed: graphql-go resolves a level before it calls the first thunk.
+type loader[K comparable, V any] struct {
+	fetch   func([]K) (map[K]V, error)
+	waiting []K
+	found   map[K]V
+	failed  map[K]error
+}
+
+func newLoader[K comparable, V any](fetch func([]K) (map[K]V, error)) *loader[K, V] {
+	return &loader[K, V]{fetch: fetch, found: map[K]V{}, failed: map[K]error{}}
+}
+
+// load returns a thunk for the value of a key, which may be absent.
+func (l *loader[K, V]) load(k K) func() (V, bool, error) {
+	if _, ok := l.found[k]; !ok && !slices.Contains(l.waiting, k) {
+		l.waiting = append(l.waiting, k)
+	}
+	return func() (V, bool, error) {
+		if len(l.waiting) > 0 {
+			keys := l.waiting
+			l.waiting = nil
+			got, err := l.fetch(keys)
+			for _, k := range keys {
+				if err != nil {
+					l.failed[k] = err
+				} else if v, ok := got[k]; ok {
+					l.found[k] = v
+				}
+			}
+		}
+		v, ok := l.found[k]
+		return v, ok, l.failed[k]
+	}
+}

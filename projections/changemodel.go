@@ -1,0 +1,135 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"asem/analysis/apim"
+	"asem/analysis/frame"
+	"asem/analysis/mixed"
+	"asem/domain"
+)
+
+// EngineVersion names the statistical engine in every result. It is raised when numbers may change.
+const EngineVersion = "asem-mixed 1"
+
+// ModelSpec asks for a model of a data set, by name or by formulas. Which fields count depends on the kind.
+type ModelSpec struct {
+	Kind    string // MixedKind, or a named actor-partner model
+	Outcome string
+	Couple  string // column names; in a study's data they are couple, person, role and time
+	Person  string
+	Role    string
+	Time    string
+
+	Fixed, Random    string // MixedKind: formulas
+	ResidualVariance string // MixedKind: "common" or "role"
+	CrossPartner     bool   // MixedKind
+	Serial           string // MixedKind: "none", "ar1" or "car1"
+
+	Predictors    []string // named models
+	Pooled        bool     // named models: equal effects for both roles
+	CompletePairs bool     // named models: leave out occasions at which a partner's row is incomplete
+
+	Occasions []float64 // keep only these values of Time; empty keeps all
+	Method    string    // "ML" or "REML"; empty: REML
+	DF        string
+	Level     float64
+}
+
+// MixedKind is the kind of a model that is given by formulas.
+const MixedKind = "mixed"
+
+// ModelKinds lists the kinds of models with their titles in words.
+func ModelKinds() [][2]string {
+	list := [][2]string{{MixedKind, "a linear mixed model given by formulas"}}
+	for _, k := range apim.Kinds() {
+		list = append(list, [2]string{k.Name, k.Title})
+	}
+	return list
+}
+
+// The rows of a fitted model, as the analysis packages define them.
+type (
+	Parameter     = mixed.Parameter
+	Effect        = apim.Effect
+	RandomEffects = mixed.RandomEffects
+)
+
+// FittedModel is a model fitted to a data set.
+type FittedModel struct {
+	*mixed.Fit
+	Effects  []Effect           // of named models
+	Centres  map[string]float64 // what was subtracted from predictors
+	Excluded int                // rows left out because a partner's was incomplete
+}
+
+// Fit fits the model to a frame. What is wrong with the spec or the data is an error with code invalid. A model that
+// does not converge is a result, whose Err says why.
+func (s ModelSpec) Fit(ctx context.Context, f *frame.Frame) (*FittedModel, error) {
+	m, err := s.fit(ctx, f)
+	if err == nil || ctx.Err() != nil {
+		return m, err
+	}
+	var (
+		spec    *mixed.SpecError
+		named   *apim.SpecError
+		formula *mixed.FormulaError
+		data    *mixed.DataError
+	)
+	if errors.As(err, &spec) || errors.As(err, &named) || errors.As(err, &formula) || errors.As(err, &data) {
+		return nil, &domain.Error{Code: domain.Invalid, Path: "spec", Message: err.Error()}
+	}
+	return nil, fmt.Errorf("fit a %s model: %w", s.Kind, err)
+}
+
+func (s ModelSpec) fit(ctx context.Context, f *frame.Frame) (*FittedModel, error) {
+	if s.Kind == MixedKind {
+		m, err := mixed.New(s.only(f), mixed.Spec{
+			Outcome: s.Outcome, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
+			Residual: mixed.Residual{Variance: mixed.Variance(s.ResidualVariance), CrossPartner: s.CrossPartner, Serial: mixed.Serial(s.Serial)},
+			Method:   mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
+		})
+		if err != nil {
+			return nil, err
+		}
+		fit, err := m.Fit(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &FittedModel{Fit: fit}, nil
+	}
+	if !slices.ContainsFunc(apim.Kinds(), func(k apim.Kind) bool { return k.Name == s.Kind }) {
+		var names []string
+		for _, k := range ModelKinds() {
+			names = append(names, k[0])
+		}
+		return nil, &apim.SpecError{Field: "kind", Message: fmt.Sprintf("is %q; expected one of %s", s.Kind, strings.Join(names, ", "))}
+	}
+	r, err := apim.Fit(ctx, f, apim.Spec{
+		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Role: s.Role, Time: s.Time, Predictors: s.Predictors, Pooled: s.Pooled,
+		Occasions: s.Occasions, CompletePairs: s.CompletePairs, Method: mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &FittedModel{Fit: r.Fit, Effects: r.Effects, Centres: r.Centres, Excluded: r.Excluded}, nil
+}
+
+// only keeps the rows on the occasions of the spec. A column that is not there is left to the model to refuse.
+func (s ModelSpec) only(f *frame.Frame) *frame.Frame {
+	c, ok := f.Column(s.Time)
+	if len(s.Occasions) == 0 || !ok || !c.IsNumeric() {
+		return f
+	}
+	var keep []int
+	for r, t := range c.Values {
+		if slices.Contains(s.Occasions, t) {
+			keep = append(keep, r)
+		}
+	}
+	return f.Take(keep)
+}
