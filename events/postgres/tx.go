@@ -68,6 +68,14 @@ func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.
 	return t, known, nil
 }
 
+// storeText does in one statement what would be four: each costs a lone append a tenth of its time.
+const storeText = `WITH
+	e AS (INSERT INTO event (` + columns + `) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::int[], $7::text[],
+		$8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::bytea[])),
+	c AS (INSERT INTO command (id, first_position, last_position, recorded_at) SELECT * FROM unnest($15::uuid[], $16::bigint[], $17::bigint[], $18::timestamptz[])),
+	h AS (UPDATE head SET position = $19)
+	SELECT pg_notify($20, $21)`
+
 // Store implements [events.Tx]: everything and the commit in one round trip.
 func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
@@ -96,12 +104,8 @@ func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uui
 	}
 	head := position[n-1]
 	var b pgx.Batch
-	b.Queue(`INSERT INTO event (`+columns+`) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::int[], $7::text[],
-		$8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::bytea[])`,
-		position, stream, version, id, typ, schema, study, occurred, recorded, role, subj, command, causation, payload)
-	b.Queue(`INSERT INTO command (id, first_position, last_position, recorded_at) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])`, ids, first, last, at)
-	b.Queue(`UPDATE head SET position = $1`, head)
-	b.Queue(`SELECT pg_notify($1, $2)`, t.channel, strconv.FormatInt(head, 10))
+	b.Queue(storeText, position, stream, version, id, typ, schema, study, occurred, recorded, role, subj, command, causation, payload,
+		ids, first, last, at, head, t.channel, strconv.FormatInt(head, 10))
 	committed := false
 	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		committed = tag.String() == "COMMIT"
