@@ -86,14 +86,14 @@ func newCoupleTypes(s *schema) {
 		if in, ok := a["filter"].(map[string]any); ok {
 			m := arguments(in)
 			f.EnrolledFrom, f.EnrolledTo = get[domain.Date](m, "enrolledFrom"), get[domain.Date](m, "enrolledTo")
-			f.Separated, f.Withdrawn = flag(m, "separated"), flag(m, "withdrawn")
+			f.Separated, f.Withdrawn = optional(m, "separated"), optional(m, "withdrawn")
 		}
 		found, err := view.Couples(ctx, v.Code, f, page)
 		return connection[projections.Couple]{Slice: found, cursor: func(c projections.Couple) string { return c.Couple }, asOf: view.Position(), study: v.Code}, err
 	})
 }
 
-func flag(a arguments, name string) *bool {
+func optional(a arguments, name string) *bool {
 	if v, ok := a[name].(bool); ok {
 		return &v
 	}

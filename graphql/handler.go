@@ -223,7 +223,7 @@ func (h *Handler) handle(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return nil, 0, h.internal(ctx, err)
 	}
-	result := gql.Execute(gql.ExecuteParams{Schema: h.schema, AST: doc, OperationName: req.operation, Args: req.variables, Context: withState(ctx, state)})
+	result := gql.Execute(gql.ExecuteParams{Schema: h.schema, Root: root{}, AST: doc, OperationName: req.operation, Args: req.variables, Context: withState(ctx, state)})
 	if err := ctx.Err(); err != nil {
 		return nil, 0, &requestError{status: http.StatusServiceUnavailable, code: string(domain.Unavailable), message: "the request took too long; ask for less at a time"}
 	}

@@ -1,0 +1,337 @@
+package graphql
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"asem/domain"
+	"asem/events"
+	"asem/events/sqlite"
+	"asem/projections"
+)
+
+// server is a handler over a small study S of three couples and an empty study T. Authorization: "S" or "T" signs in a researcher
+// of that study.
+type server struct {
+	http.Handler
+	store *projections.Store
+	log   *bytes.Buffer
+}
+
+func newServer(t testing.TB) *server {
+	t.Helper()
+	ctx := context.Background()
+	log, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "log.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, log.Close()) })
+	store, err := projections.OpenSQLite(ctx, filepath.Join(t.TempDir(), "read.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	_, err = events.NewExecutor(log).ExecuteAll(ctx, uuid.New(), testOrders())
+	require.NoError(t, err)
+	require.NoError(t, projections.CatchUp(ctx, log, projections.All(store), nil))
+	s := &server{store: store, log: &bytes.Buffer{}}
+	s.Handler, err = New(Config{Store: store, Logger: slog.New(slog.NewTextHandler(s.log, nil)), Authenticate: func(r *http.Request) (Viewer, error) {
+		switch a := r.Header.Get("Authorization"); a {
+		case "":
+			return Viewer{}, nil
+		case "S", "T":
+			return Viewer{Role: domain.ActorResearcher, Studies: []string{a}}, nil
+		}
+		return Viewer{}, fmt.Errorf("no such token")
+	}})
+	require.NoError(t, err)
+	return s
+}
+
+// testOrders make three couples of study S with a score of quality at two waves each.
+func testOrders() []domain.Order {
+	at := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
+	give := func(c domain.Command) domain.Order {
+		return domain.Order{By: domain.Actor{Role: domain.ActorSystem, Subject: "test"}, At: at, Command: c}
+	}
+	var list []domain.Order
+	for _, code := range []string{"S", "T"} {
+		list = append(list, give(domain.CreateStudy{Study: code, Title: "Study " + code, Zone: "Etc/UTC"}),
+			give(domain.PublishProtocol{Study: code, Protocol: domain.Protocol{Version: 1, Roles: []domain.RoleLabel{{Role: "A", Label: "w"}, {Role: "B", Label: "h"}}, TimeUnitMonths: 12,
+				Waves: []domain.Wave{{Index: 1}, {Index: 2, Month: 12}}, Constructs: []domain.Construct{{Code: "quality"}}, AfterSeparation: domain.ContinueAfterSeparation}}))
+	}
+	for i := range 3 {
+		c := fmt.Sprint(i + 1)
+		list = append(list, give(domain.EnrolCouple{Study: "S", Couple: c, EnrolledOn: domain.NewDate(2025, 1, 1+i), Participants: []domain.NewParticipant{{Role: "A", Code: c + "-A"}, {Role: "B", Code: c + "-B"}}}))
+		for r, role := range []domain.Role{"A", "B"} {
+			list = append(list, give(domain.GiveConsent{Study: "S", Couple: c, Role: role, Scope: domain.ScopeQuestionnaires, Version: "1"}))
+			for w := range 2 {
+				list = append(list, give(domain.RecordScore{Study: "S", Couple: c, Role: role, Wave: w + 1, Construct: "quality", Value: float64(100*i + 10*r + w), MeasuredAt: at}))
+			}
+		}
+	}
+	return list
+}
+
+// ask posts a query as a researcher of a study, or as nobody.
+func (s *server) ask(t testing.TB, token, query string, variables map[string]any) map[string]any {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	require.NoError(t, err)
+	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", token)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	var out map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &out), w.Body.String())
+	return out
+}
+
+// data asks and expects no errors.
+func (s *server) data(t testing.TB, query string, variables map[string]any) map[string]any {
+	t.Helper()
+	out := s.ask(t, "S", query, variables)
+	require.Empty(t, out["errors"])
+	return out["data"].(map[string]any)
+}
+
+func TestHTTP(t *testing.T) {
+	s := newServer(t)
+	post := func(contentType, body string, header ...string) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		return r
+	}
+	get := func(values url.Values) *http.Request {
+		return httptest.NewRequest(http.MethodGet, "/graphql?"+values.Encode(), nil)
+	}
+	const ok = `{"query":"{__typename}"}`
+	response := []string{"Accept", responseType}
+	for _, c := range []struct {
+		name   string
+		r      *http.Request
+		status int
+		body   string
+	}{
+		{"a query", post("application/json", ok), 200, `"__typename":"Query"`},
+		{"a query with a charset", post("application/json; charset=UTF-8", ok), 200, `"__typename":"Query"`},
+		{"a query by GET", get(url.Values{"query": {"{__typename}"}}), 200, `"__typename":"Query"`},
+		{"another charset", post("application/json; charset=latin1", ok), 415, "UTF-8"},
+		{"a form", post("application/x-www-form-urlencoded", "query={__typename}"), 415, "application/json"},
+		{"plain text", post("text/plain", ok), 415, "application/json"},
+		{"no content type", post("", ok), 415, "application/json"},
+		{"another method", httptest.NewRequest(http.MethodPut, "/graphql", strings.NewReader(ok)), 405, "GET or POST"},
+		{"no JSON", post("application/json", "{"), 400, "not a JSON object"},
+		{"a batch", post("application/json", "["+ok+"]"), 400, "batches are not taken"},
+		{"no query", post("application/json", "{}"), 400, "no query"},
+		{"a query that is a number", post("application/json", `{"query":1}`), 400, "query is not a text"},
+		{"variables that are text", post("application/json", `{"query":"{__typename}","variables":"x"}`), 400, "variables is not an object"},
+		{"a syntax error", post("application/json", `{"query":"{"}`, response...), 400, "Syntax Error"},
+		{"a syntax error in the old media type", post("application/json", `{"query":"{"}`), 200, "Syntax Error"},
+		{"an unknown field", post("application/json", `{"query":"{nope}"}`, response...), 400, "Cannot query field"},
+		{"an unknown operation", post("application/json", `{"query":"query A {__typename}","operationName":"B"}`, response...), 400, "no operation"},
+		{"several operations, none named", post("application/json", `{"query":"query A {__typename} query B {__typename}"}`, response...), 400, "several operations"},
+		{"a mutation by GET", get(url.Values{"query": {"mutation {__typename}"}}), 405, "send this mutation by POST"},
+		{"a media type that is not spoken", post("application/json", ok, "Accept", "text/html"), 406, "this endpoint answers"},
+		{"a wrong token", post("application/json", ok, "Authorization", "x"), 401, "unauthenticated"},
+		{"a page of another site", post("application/json", ok, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"), 403, ""},
+		{"a body of 2 MiB", post("application/json", `{"query":"{__typename}","x":"`+strings.Repeat("x", 2<<20)+`"}`), 413, "more than"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, c.r)
+			body, err := io.ReadAll(w.Result().Body)
+			require.NoError(t, err)
+			assert.Equal(t, c.status, w.Code, string(body))
+			assert.Contains(t, string(body), c.body)
+			if w.Code != 406 && w.Code != 403 {
+				assert.Contains(t, []string{responseType + "; charset=utf-8", jsonType + "; charset=utf-8"}, w.Header().Get("Content-Type"))
+			}
+		})
+	}
+}
+
+// Each hostile document is refused by a limit, before anything is executed.
+func TestHostileDocumentsAreRefused(t *testing.T) {
+	s := newServer(t)
+	cycle := `fragment A on Query{...B} fragment B on Query{...A} {...A}`
+	introspection := "{__schema{types{" + strings.Repeat("fields{type{", 20) + "name" + strings.Repeat("}}", 20) + "}}}"
+	for name, c := range map[string]struct{ query, want string }{
+		"a fragment cycle":         {cycle, "leads back to itself"},
+		"a fragment of itself":     {`fragment A on Query{...A} {...A}`, "leads back to itself"},
+		"20,000 nested braces":     {strings.Repeat("{a", 20000), "nested more than"},
+		"20,000 open lists":        {"{a(x:" + strings.Repeat("[", 20000), "nested more than"},
+		"5,000 directives":         {"{__typename " + strings.Repeat("@skip(if:false) ", 5000) + "}", "more than 4"},
+		"40 directives and more":   {"{__typename " + strings.Repeat("@a ", 41) + "}", "directives"},
+		"4,000 times one field":    {"{" + strings.Repeat("__typename ", 3990) + "}", "more than 1500 fields"},
+		"an alias flood":           {"{" + alias(1600) + "}", "more than"},
+		"circular introspection":   {introspection, "deep"},
+		"pages of pages":           {`{studies(first:100){nodes{couples(first:100){nodes{partners{couple{partners{couple{ratings{mean}}}}}}}}}}`, "more than 50000 objects"},
+		"fragments that multiply":  {multiplying(14), "more than 1500 fields"},
+		"a type definition":        {"type A {a: Int}", "operations and fragments only"},
+		"an unclosed block string": {`{a(b:"""`, "Syntax Error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := s.ask(t, "S", c.query, nil)
+			assert.NotContains(t, out, "data")
+			assert.Contains(t, fmt.Sprint(out["errors"]), c.want)
+		})
+	}
+	assert.Equal(t, "Query", s.data(t, "{__typename}", nil)["__typename"], "the process lives")
+}
+
+func alias(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "a%d:__typename ", i)
+	}
+	return b.String()
+}
+
+// multiplying spreads each fragment twice in the one before.
+func multiplying(n int) string {
+	var b strings.Builder
+	b.WriteString("{...F0}")
+	for i := range n {
+		fmt.Fprintf(&b, " fragment F%d on Query {a%d:viewer{role} ...F%d ...F%d}", i, i, i+1, i+1)
+	}
+	fmt.Fprintf(&b, " fragment F%d on Query {__typename}", n)
+	return b.String()
+}
+
+func TestNullArgumentsAreLikeNone(t *testing.T) {
+	s := newServer(t)
+	for _, q := range []string{`{study(code:"S",id:null){code}}`, `{study(id: null, code: "S"){code}}`, `query($i:ID){study(code:"S",id:$i){code}}`} {
+		assert.Equal(t, map[string]any{"code": "S"}, s.data(t, q, map[string]any{"i": nil})["study"], q)
+	}
+	assert.Equal(t, map[string]any{"role": "researcher"}, s.data(t, `{viewer{role}}`, nil)["viewer"])
+}
+
+func TestStrictInput(t *testing.T) {
+	s := newServer(t)
+	for name, c := range map[string]struct {
+		query     string
+		variables map[string]any
+	}{
+		"text for a number":     {`query($n:Int){studies(first:$n){totalCount}}`, map[string]any{"n": "5"}},
+		"a fraction":            {`query($n:Int){studies(first:$n){totalCount}}`, map[string]any{"n": 5.7}},
+		"true for a number":     {`query($n:Int){studies(first:$n){totalCount}}`, map[string]any{"n": true}},
+		"more than 32 bits":     {`query($n:Int){studies(first:$n){totalCount}}`, map[string]any{"n": 1e12}},
+		"a literal fraction":    {`{studies(first:5.7){totalCount}}`, nil},
+		"no page":               {`{studies{totalCount}}`, nil},
+		"two pages":             {`{studies(first:1,last:1){totalCount}}`, nil},
+		"a page of nothing":     {`{studies(first:0){totalCount}}`, nil},
+		"a page of 101":         {`{studies(first:101){totalCount}}`, nil},
+		"a wrong cursor":        {`{studies(first:1,after:"x"){totalCount}}`, nil},
+		"a position beyond":     {`{study(code:"S"){couples(first:1,asOf:{position:"9999"}){totalCount}}}`, nil},
+		"a position and a time": {`{study(code:"S"){couples(first:1,asOf:{position:"1",recordedAt:"2030-01-01T00:00:00Z"}){totalCount}}}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := s.ask(t, "S", c.query, c.variables)
+			require.NotEmpty(t, out["errors"])
+			assert.NotContains(t, fmt.Sprint(out["errors"]), "internal")
+		})
+	}
+}
+
+const everything = `{
+	studies(first: 10) { totalCount nodes { code synthetic waves { index months } constructs { code } compliance { waves { wave role counts { expected received } } }
+		couples(first: 2) { totalCount pageInfo { hasNextPage endCursor } nodes { id code enrolledOn separatedOn ratings { mean }
+			partners { id code role label couple { code } trajectory(construct: "quality") { id count wave value points { wave value status position } } } } } } }
+}`
+
+func TestTheWholeTree(t *testing.T) {
+	s := newServer(t)
+	study := s.data(t, everything, nil)["studies"].(map[string]any)["nodes"].([]any)[0].(map[string]any)
+	assert.Equal(t, "S", study["code"])
+	couples := study["couples"].(map[string]any)
+	assert.Equal(t, 3.0, couples["totalCount"])
+	second := couples["nodes"].([]any)[1].(map[string]any)
+	assert.Equal(t, "2025-01-02", second["enrolledOn"])
+	assert.Nil(t, second["separatedOn"])
+	wife := second["partners"].([]any)[0].(map[string]any)
+	assert.Equal(t, "w", wife["label"])
+	assert.Equal(t, map[string]any{"code": "2"}, wife["couple"])
+	course := wife["trajectory"].(map[string]any)
+	assert.Equal(t, []any{1.0, 2.0}, course["wave"])
+	assert.Equal(t, []any{100.0, 101.0}, course["value"])
+	assert.Equal(t, "SCORED", course["points"].([]any)[0].(map[string]any)["status"])
+
+	for _, id := range []any{second["id"], wife["id"], course["id"]} {
+		node := s.data(t, `query($id:ID!){node(id:$id){id __typename}}`, map[string]any{"id": id})["node"].(map[string]any)
+		assert.Equal(t, id, node["id"])
+	}
+	end := couples["pageInfo"].(map[string]any)["endCursor"]
+	rest := s.data(t, `query($c:String){study(code:"S"){couples(first:5,after:$c){nodes{code}}}}`, map[string]any{"c": end})
+	assert.Equal(t, []any{map[string]any{"code": "3"}}, rest["study"].(map[string]any)["couples"].(map[string]any)["nodes"])
+}
+
+// A viewer of another study, and nobody, get the same answer for what is there and for what is not.
+func TestWhatIsForbiddenLooksAbsent(t *testing.T) {
+	s := newServer(t)
+	id := s.data(t, `{study(code:"S"){id couples(first:1){nodes{id}}}}`, nil)["study"].(map[string]any)
+	couple := id["couples"].(map[string]any)["nodes"].([]any)[0].(map[string]any)["id"]
+	for _, token := range []string{"T", ""} {
+		for _, q := range []string{`{study(code:%q){code}}`, `{trajectories(first:1,input:{study:%q}){totalCount}}`, `{changeModel(input:{study:%q,kind:"growth",outcome:"quality"}){status}}`} {
+			assert.Equal(t, s.ask(t, token, fmt.Sprintf(q, "X"), nil)["errors"], s.ask(t, token, fmt.Sprintf(q, "S"), nil)["errors"], q)
+			assert.Equal(t, s.ask(t, token, fmt.Sprintf(q, "X"), nil)["data"], s.ask(t, token, fmt.Sprintf(q, "S"), nil)["data"], q)
+		}
+		for _, node := range []any{id["id"], couple} {
+			assert.Nil(t, s.ask(t, token, `query($id:ID!){node(id:$id){id}}`, map[string]any{"id": node})["data"].(map[string]any)["node"])
+		}
+		assert.NotContains(t, fmt.Sprint(s.ask(t, token, `{studies(first:5){totalCount nodes{code}}}`, nil)), "Study S")
+	}
+	assert.Contains(t, fmt.Sprint(s.ask(t, "", `{__schema{queryType{name}}}`, nil)), "signed in")
+	assert.NotContains(t, fmt.Sprint(s.ask(t, "", `{studie(first:5){totalCount}}`, nil)), "Did you mean")
+}
+
+// The number of reads does not grow with the number of couples.
+func TestOneReadALevel(t *testing.T) {
+	s := newServer(t)
+	reads := func(first int) int64 {
+		before := s.store.Reads()
+		s.data(t, strings.ReplaceAll(everything, "couples(first: 2)", fmt.Sprintf("couples(first: %d)", first)), nil)
+		return s.store.Reads() - before
+	}
+	one := reads(1)
+	assert.Equal(t, one, reads(3))
+	assert.Positive(t, one)
+}
+
+func TestAsOf(t *testing.T) {
+	s := newServer(t)
+	count := func(position string) any {
+		return s.data(t, `query($p:Position){study(code:"S"){couples(first:1,asOf:{position:$p}){totalCount asOf}}}`, map[string]any{"p": position})["study"].(map[string]any)["couples"]
+	}
+	assert.Equal(t, map[string]any{"totalCount": 0.0, "asOf": "4"}, count("4"))
+	assert.Equal(t, map[string]any{"totalCount": 1.0, "asOf": "5"}, count("5"))
+}
+
+func FuzzPrescan(f *testing.F) {
+	for _, q := range []string{everything, `{a(b:null)}`, `{a(b:"\"null",c:null)}`, `"""x"""{a}`, "{a #null\n}"} {
+		f.Add(q)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		out, err := prescan(text, DefaultLimits())
+		if err == nil && len(out) != len(text) {
+			t.Fatal("a document changed its length")
+		}
+	})
+}
