@@ -28,7 +28,8 @@ var migrations embed.FS
 // Log is an event log in a SQLite file.
 type Log struct {
 	path      string
-	writer    *sql.DB // one connection
+	writer    *sql.DB // one connection:
+	conn      *sql.Conn
 	reader    *sql.DB
 	statement statements
 	committer *events.Committer
@@ -58,7 +59,7 @@ func Open(ctx context.Context, path string) (*Log, error) {
 	l.reader.SetMaxOpenConns(8)
 	l.reader.SetMaxIdleConns(8)
 	if err := l.prepare(ctx); err != nil {
-		return nil, errors.Join(l.explain(err), l.reader.Close(), l.writer.Close())
+		return nil, errors.Join(l.explain(err), l.free())
 	}
 	l.committer = events.NewCommitter(l.begin, l.waker.Move)
 	return l, nil
@@ -78,7 +79,11 @@ func (l *Log) prepare(ctx context.Context) error {
 		}
 		time.Sleep(time.Duration(try) * 20 * time.Millisecond)
 	}
-	return l.statement.prepare(ctx, l.writer, l.reader)
+	var err error
+	if l.conn, err = l.writer.Conn(ctx); err != nil { // kept until Close: statements on it need no pool
+		return err
+	}
+	return l.statement.prepare(ctx, l.conn, l.reader)
 }
 
 // migrate brings the tables up to date.
@@ -236,7 +241,15 @@ func (l *Log) Close() error {
 	}
 	l.committer.Close()
 	l.waker.Close()
-	return errors.Join(l.reader.Close(), l.writer.Close())
+	return l.free()
+}
+
+func (l *Log) free() error {
+	err := errors.Join(l.statement.close(), l.reader.Close())
+	if l.conn != nil {
+		err = errors.Join(err, l.conn.Close())
+	}
+	return errors.Join(err, l.writer.Close())
 }
 
 // wrap says what was being done. A cancelled context is reported as such, whatever the driver makes of it.

@@ -21,19 +21,34 @@ const insertRows = 16
 
 // statements are prepared once.
 type statements struct {
-	receipt, version, last, insert, insertMany, insertReceipt *sql.Stmt // on the writer
+	begin, commit, rollback                                   *sql.Stmt // on the writer, as the next
+	receipt, version, last, insert, insertMany, insertReceipt *sql.Stmt
 	readReceipt, readStream, readAll, readHead                *sql.Stmt // on the readers
+	all                                                       []*sql.Stmt
 }
 
-func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error {
+// close frees the statements: a connection with statements that are not closed keeps its file open.
+func (s *statements) close() (err error) {
+	for _, stmt := range s.all {
+		err = errors.Join(err, stmt.Close())
+	}
+	return err
+}
+
+func (s *statements) prepare(ctx context.Context, writer *sql.Conn, reader *sql.DB) error {
 	row := "(" + strings.TrimSuffix(strings.Repeat("?,", 14), ",") + ")"
 	insert := "INSERT INTO event (" + columns + ") VALUES "
 	const receipt, head = "SELECT first_position, last_position, recorded_at FROM command WHERE id = ?", "SELECT coalesce(max(position), 0) FROM event"
 	for _, p := range []struct {
-		db   *sql.DB
+		db interface {
+			PrepareContext(context.Context, string) (*sql.Stmt, error)
+		}
 		to   **sql.Stmt
 		text string
 	}{
+		{writer, &s.begin, "BEGIN IMMEDIATE"},
+		{writer, &s.commit, "COMMIT"},
+		{writer, &s.rollback, "ROLLBACK"},
 		{writer, &s.receipt, receipt},
 		{writer, &s.version, "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?"},
 		{writer, &s.last, "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"},
@@ -49,24 +64,20 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		if err != nil {
 			return err
 		}
-		*p.to = stmt
+		*p.to, s.all = stmt, append(s.all, stmt)
 	}
 	return nil
 }
 
 // tx is a write transaction.
-type tx struct {
-	tx  *sql.Tx
-	log *Log
-}
+type tx struct{ log *Log }
 
 // begin starts a transaction that holds SQLite's write lock from the start.
 func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (events.Tx, events.Known, error) {
-	sqlTx, err := l.writer.BeginTx(ctx, nil)
-	if err != nil {
+	if _, err := l.statement.begin.ExecContext(ctx); err != nil {
 		return nil, events.Known{}, l.explain(err)
 	}
-	t := &tx{sqlTx, l}
+	t := &tx{l}
 	known, err := t.known(ctx, commands, streams)
 	if err != nil {
 		t.Rollback()
@@ -78,12 +89,12 @@ func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.
 func (t *tx) known(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (events.Known, error) {
 	known := events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(streams))}
 	var head, recorded int64
-	err := t.tx.StmtContext(ctx, t.log.statement.last).QueryRowContext(ctx).Scan(&head, &recorded)
+	err := t.log.statement.last.QueryRowContext(ctx).Scan(&head, &recorded)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return known, err
 	}
 	known.Head, known.RecordedAt, known.Now = events.Position(head), time.UnixMicro(recorded).UTC(), time.Now()
-	receipt, version := t.tx.StmtContext(ctx, t.log.statement.receipt), t.tx.StmtContext(ctx, t.log.statement.version)
+	receipt, version := t.log.statement.receipt, t.log.statement.version
 	for _, id := range commands {
 		switch r, err := scanReceipt(receipt.QueryRowContext(ctx, id[:])); {
 		case err == nil:
@@ -111,7 +122,7 @@ func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uui
 		t.Rollback()
 		return t.log.explain(err)
 	}
-	if err := t.tx.Commit(); err != nil {
+	if _, err := t.log.statement.commit.ExecContext(ctx); err != nil {
 		t.Rollback()
 		if code(err) == lib.SQLITE_IOERR { // a sync that failed leaves open what is on the disk
 			return &events.Interrupted{Err: t.log.explain(err), Unsure: true}
@@ -122,7 +133,7 @@ func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uui
 }
 
 func (t *tx) insert(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
-	one, many := t.tx.StmtContext(ctx, t.log.statement.insert), t.tx.StmtContext(ctx, t.log.statement.insertMany)
+	one, many := t.log.statement.insert, t.log.statement.insertMany
 	args := make([]any, 0, 14*insertRows)
 	for len(list) > 0 {
 		n, stmt := 1, one
@@ -144,7 +155,7 @@ func (t *tx) insert(ctx context.Context, list []events.Envelope, receipts map[uu
 		}
 		list = list[n:]
 	}
-	stmt := t.tx.StmtContext(ctx, t.log.statement.insertReceipt)
+	stmt := t.log.statement.insertReceipt
 	for id, r := range receipts {
 		if _, err := stmt.ExecContext(ctx, id[:], int64(r.First), int64(r.Last), r.RecordedAt.UnixMicro()); err != nil {
 			return err
@@ -154,7 +165,7 @@ func (t *tx) insert(ctx context.Context, list []events.Envelope, receipts map[uu
 }
 
 // Rollback implements [events.Tx].
-func (t *tx) Rollback() { _ = t.tx.Rollback() } // nothing can be done where even this fails
+func (t *tx) Rollback() { _, _ = t.log.statement.rollback.ExecContext(context.Background()) } // nothing can be done where even this fails
 
 type scanner interface{ Scan(...any) error }
 
