@@ -41,8 +41,8 @@ type Envelope struct {
 	Type       string       // wire name: "diary.submitted"
 	Schema     int          // schema version of the payload, from 1
 	Study      string       // code of the study
-	OccurredAt time.Time    // in the world; UTC, kept to the microsecond
-	RecordedAt time.Time    // in the log; UTC, kept to the microsecond
+	OccurredAt time.Time    // in the world, in the years 1 to 9999; UTC, kept to the microsecond
+	RecordedAt time.Time    // in the log; UTC, kept to the microsecond; never before that of the event before
 	By         domain.Actor // who caused it
 	Command    uuid.UUID    // the command that caused it
 	Causation  uuid.UUID    // the event that caused the command; zero if a person did
@@ -98,8 +98,12 @@ type Log interface {
 	// repeat the command: idempotence makes that safe. A cancelled append never disturbs others
 	// that share its transaction.
 	//
-	// Bad input (no events, oversized payload, zero command, a stream twice, a name that is
-	// not UTF-8 or contains NUL) is a *domain.Error with code Invalid.
+	// While the database is away Append waits, some 15 seconds, for its return. After that it fails with a
+	// *domain.Error with code Unavailable, which says whether nothing was stored or whether that is not known. The caller
+	// must not change payloads before Append returns, nor after it returned ctx's error.
+	//
+	// Bad input (no events, oversized payload, zero command, a stream twice, no event id, type or
+	// schema, a name that is not UTF-8 or contains NUL) is a *domain.Error with code Invalid.
 	Append(ctx context.Context, a Append) (Receipt, error)
 
 	// Lookup returns the receipt of a command that was stored, with Duplicate set, and false when

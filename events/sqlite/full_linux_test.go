@@ -22,7 +22,7 @@ func TestFullDisk(t *testing.T) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("a small disk could not be made: %v; run the tests as root, with the right to mount, for this one", err)
 	}
-	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(dir, 2 /* MNT_DETACH: also when the test failed with files open */)) })
+	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	ctx, ballast := context.Background(), filepath.Join(dir, "ballast")
 	require.NoError(t, os.WriteFile(ballast, make([]byte, 300<<10), 0o600))
 	l, err := sqlite.Open(ctx, filepath.Join(dir, "log.db"))
