@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"asem/events"
 )
 
@@ -19,7 +21,7 @@ func Bench(b *testing.B, open Open) {
 	for _, writers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("append/writers=%d", writers), func(b *testing.B) {
 			l := open(b, fmt.Sprintf("b%d", opened.Add(1)))
-			defer l.Close()
+			defer func() { require.NoError(b, l.Close()) }()
 			benchAppends(b, writers, func(writer int) func() error {
 				s, v := events.Stream(fmt.Sprintf("couple/DEMO/%03d", writer)), events.Version(0)
 				return func() error {
@@ -32,7 +34,7 @@ func Bench(b *testing.B, open Open) {
 	}
 	b.Run("read/page=500", func(b *testing.B) {
 		l := open(b, fmt.Sprintf("b%d", opened.Add(1)))
-		defer l.Close()
+		defer func() { require.NoError(b, l.Close()) }()
 		const n = 5000
 		for v := events.Version(0); v < n; v += 500 {
 			w := events.Write{Stream: "couple/DEMO/001", Expected: v}

@@ -157,7 +157,7 @@ func (s *Server) remove() {
 // command is a command run as the unprivileged user, in a session of its own: an interrupt typed at the tests ends
 // them and so closes the leash, rather than killing the keeper before it has tidied up.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(context.Background(), name, args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: s.as}

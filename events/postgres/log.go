@@ -273,7 +273,7 @@ func (l *Log) hear(ctx context.Context) error {
 	}
 	// A connection that listens is not given back for other use.
 	c := conn.Hijack()
-	defer c.Close(context.WithoutCancel(ctx))
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // it is broken, or no longer needed
 	if _, err := c.Exec(ctx, "LISTEN "+pgx.Identifier{l.channel}.Sanitize()); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func run(t testing.TB, dsn, text string) {
 	ctx := context.Background() // also used while cleaning up, when that of the test has ended
 	conn, err := pgx.Connect(ctx, dsn)
 	require.NoError(t, err)
-	defer conn.Close(ctx)
+	defer func() { require.NoError(t, conn.Close(ctx)) }()
 	_, err = conn.Exec(ctx, text)
 	require.NoError(t, err)
 }

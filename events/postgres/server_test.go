@@ -40,14 +40,13 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestOpenRefusesASchemaOfTomorrow(t *testing.T) {
-	dsn := eventstest.Postgres(t)
-	opener(t, func(t testing.TB, dsn, schema string) {
+	l := opener(t, func(t testing.TB, dsn, schema string) {
 		run(t, dsn, "INSERT INTO "+schema+".goose_db_version (version_id, is_applied) VALUES (99, true)")
 		_, err := postgres.OpenSchema(t.Context(), dsn, schema)
 		assert.Equal(t, domain.Invalid, domain.CodeOf(err))
 		assert.ErrorContains(t, err, "schema 99")
-	})(t, "tomorrow").Close()
-	assert.NotEmpty(t, dsn)
+	})(t, "tomorrow")
+	require.NoError(t, l.Close())
 }
 
 // The server is stopped, killed with SIGKILL and its connections are cut while writers work. Nobody needs to notice:
@@ -56,7 +55,7 @@ func TestServerGoesAndComesBack(t *testing.T) {
 	server := eventstest.NewServer(t)
 	l, err := postgres.Open(t.Context(), server.DSN)
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { require.NoError(t, l.Close()) }()
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
 	told := map[uuid.UUID]events.Receipt{}
@@ -117,7 +116,7 @@ func TestServerGoesAndComesBack(t *testing.T) {
 	}()
 	other, err := postgres.Open(context.Background(), server.DSN)
 	require.NoError(t, err)
-	defer other.Close()
+	defer func() { require.NoError(t, other.Close()) }()
 	_, err = other.Append(context.Background(), one("couple/late", 0))
 	require.NoError(t, err)
 	require.NoError(t, <-woken)

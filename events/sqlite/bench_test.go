@@ -25,12 +25,12 @@ func BenchmarkPlain(b *testing.B) {
 	require.NoError(b, l.Close())
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)&_pragma=synchronous(FULL)&_txlock=immediate")
 	require.NoError(b, err)
-	defer db.Close()
+	defer func() { require.NoError(b, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	stmt, err := db.Prepare(`INSERT INTO event (stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload)
+	stmt, err := db.PrepareContext(context.Background(), `INSERT INTO event (stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload)
 		VALUES (?, 1, ?, 'diary.submitted', 1, 'DEMO', ?, ?, 'participant', '017a', ?, ?, ?)`)
 	require.NoError(b, err)
-	defer stmt.Close()
+	defer func() { require.NoError(b, stmt.Close()) }()
 	payload, none := make([]byte, 400), uuid.Nil
 	var mu sync.Mutex // SQLite has one writer; waiting here is cheaper than polling for its lock
 	eventstest.BenchAppends(b, "insert", func(int) func() error {
@@ -38,7 +38,7 @@ func BenchmarkPlain(b *testing.B) {
 			mu.Lock()
 			defer mu.Unlock()
 			id, now := uuid.New(), time.Now().UnixMicro()
-			_, err := stmt.Exec(id.String(), id[:], now, now, id[:], none[:], payload)
+			_, err := stmt.ExecContext(context.Background(), id.String(), id[:], now, now, id[:], none[:], payload)
 			return err
 		}
 	})

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
@@ -37,8 +38,8 @@ func opener(t testing.TB, prepare func(testing.TB, string)) eventstest.Open {
 func slow(t testing.TB, path string) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
-	defer db.Close()
-	_, err = db.Exec(fmt.Sprintf(`CREATE TRIGGER slow AFTER INSERT ON event WHEN new.stream LIKE '%s%%' BEGIN SELECT linger(); END`, eventstest.SlowStream))
+	defer func() { require.NoError(t, db.Close()) }()
+	_, err = db.ExecContext(context.Background(), fmt.Sprintf(`CREATE TRIGGER slow AFTER INSERT ON event WHEN new.stream LIKE '%s%%' BEGIN SELECT linger(); END`, eventstest.SlowStream))
 	require.NoError(t, err)
 }
 

@@ -78,7 +78,7 @@ func TestOpenOddNames(t *testing.T) {
 func execute(t testing.TB, path, text string) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
-	defer db.Close()
+	defer func() { require.NoError(t, db.Close()) }()
 	_, err = db.ExecContext(context.Background(), text)
 	require.NoError(t, err)
 }

@@ -50,12 +50,12 @@ func TestSecondProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
 	l, err := sqlite.Open(t.Context(), path)
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { require.NoError(t, l.Close()) }()
 	var told []uuid.UUID
 	lines := make(chan string, 100_000)
 	var writers []*exec.Cmd
 	for range 2 {
-		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 		cmd.Env = append(os.Environ(), writerEnv+"="+path)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()

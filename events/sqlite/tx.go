@@ -60,7 +60,7 @@ func (s *statements) prepare(ctx context.Context, writer *sql.Conn, reader *sql.
 		{reader, &s.readAll, "SELECT " + columns + " FROM event WHERE position > ? ORDER BY position LIMIT ?"},
 		{reader, &s.readHead, head},
 	} {
-		stmt, err := p.db.PrepareContext(ctx, p.text)
+		stmt, err := p.db.PrepareContext(ctx, p.text) //nolint:sqlclosecheck // closed by close
 		if err != nil {
 			return err
 		}
