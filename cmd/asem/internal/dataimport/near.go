@@ -1,0 +1,95 @@
+package dataimport
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// didYouMean returns a half-sentence that names what a misspelt name may have meant, or nothing.
+func didYouMean(name string, among []string) string {
+	near := nearest(name, among)
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(near, " or ") + "?"
+}
+
+// nearest returns up to three names that differ from a name in few letters, the most alike first.
+func nearest(name string, among []string) []string {
+	const longest = 64 // names beyond it are not compared: the work grows with the square
+	if name == "" || len(name) > longest {
+		return nil
+	}
+	type match struct {
+		name string
+		off  int
+	}
+	var near []match
+	for _, other := range among {
+		if other == "" || len(other) > longest {
+			continue
+		}
+		off := edits([]rune(strings.ToLower(name)), []rune(strings.ToLower(other)))
+		if off <= max(1, min(len(name), len(other))/4) {
+			near = append(near, match{other, off})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b match) int { return cmp.Compare(a.off, b.off) })
+	names := make([]string, 0, 3)
+	for _, m := range near[:min(3, len(near))] {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// edits counts the letters to insert, remove or replace to make b of a (Levenshtein's distance).
+func edits(a, b []rune) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, x := range a {
+		before := row[0]
+		row[0] = i + 1
+		for j, y := range b {
+			change := before
+			if x != y {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// natural orders codes as people do: P2 before P10. Codes that differ only in leading zeros are still in one order.
+func natural(a, b string) int {
+	x, y := a, b
+	for x != "" && y != "" {
+		dx, dy := digits(x), digits(y)
+		if dx == 0 || dy == 0 {
+			if x[0] != y[0] {
+				return cmp.Compare(x[0], y[0])
+			}
+			x, y = x[1:], y[1:]
+			continue
+		}
+		nx, ny := strings.TrimLeft(x[:dx], "0"), strings.TrimLeft(y[:dy], "0")
+		if c := cmp.Or(cmp.Compare(len(nx), len(ny)), strings.Compare(nx, ny)); c != 0 {
+			return c
+		}
+		x, y = x[dx:], y[dy:]
+	}
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
+}
+
+// digits counts the digits that a text starts with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,305 @@
+package dataimport
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxYAML bounds a mapping or an instrument: the longest questionnaire in three languages is far below.
+const maxYAML = 1 << 20
+
+// document is a YAML text of which every value's place is known.
+type document struct {
+	name   string
+	places map[string]string // path of a value -> line:column
+	has    map[string]bool   // paths that were written out
+	problems
+}
+
+// readYAML fills into, a pointer to a struct, from a text. It is stricter than the library's own decoder, which turns
+// 1.5 into 1, the text 007 into 7, and stops at the first problem: here text stays as it is written, a number
+// is whole where a whole one is due, and every problem has its line and column.
+func readYAML(name string, text []byte, into any) *document {
+	d := &document{name: name, places: map[string]string{}, has: map[string]bool{}}
+	switch {
+	case len(text) > maxYAML:
+		d.at(name, "the file has %d bytes; expected at most %d", len(text), maxYAML)
+		return d
+	case !utf8.Valid(text):
+		d.at(name, "the text is not UTF-8; save the file as UTF-8")
+		return d
+	}
+	root, err := parseYAML(text)
+	if err != nil {
+		var at yaml.Error
+		if errors.As(err, &at) && at.GetToken() != nil {
+			d.at(d.name+":"+place(at.GetToken()), "%s", at.GetMessage())
+		} else {
+			d.at(name, "%v", err)
+		}
+		return d
+	}
+	d.fill(reflect.ValueOf(into).Elem(), root, "")
+	return d
+}
+
+// parseYAML returns the one document of a text. The library promises no more than its tests do on broken
+// input, and what a stranger sent must not end the program.
+func parseYAML(text []byte) (root ast.Node, err error) {
+	defer func() {
+		if recover() != nil {
+			root, err = nil, errors.New("the text is not YAML")
+		}
+	}()
+	f, err := parser.ParseBytes(text, 0)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(f.Docs) == 0 || f.Docs[0].Body == nil:
+		return nil, errors.New("the file is empty")
+	case len(f.Docs) > 1:
+		return nil, fmt.Errorf("the file holds %d YAML documents; expected one", len(f.Docs))
+	}
+	return f.Docs[0].Body, nil
+}
+
+func place(t *token.Token) string {
+	if t == nil || t.Position == nil {
+		return "1:1"
+	}
+	return fmt.Sprintf("%d:%d", t.Position.Line, t.Position.Column)
+}
+
+// where returns the place of a path, or of the nearest value around it.
+func (d *document) where(path string) string {
+	for {
+		if p, ok := d.places[path]; ok {
+			return d.name + ":" + p
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			return d.name
+		}
+		path = path[:i]
+	}
+}
+
+// wrong notes a problem with the value at a path.
+func (d *document) wrong(path, format string, args ...any) { d.at(d.where(path), format, args...) }
+
+func (d *document) result() error { return d.err(d.name) }
+
+func (d *document) fill(v reflect.Value, n ast.Node, path string) {
+	d.places[path] = place(start(n))
+	if _, null := n.(*ast.NullNode); null && v.Kind() != reflect.String {
+		return
+	}
+	d.has[path] = true
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.fill(v.Elem(), n, path)
+	case reflect.Struct:
+		d.fillStruct(v, n, path)
+	case reflect.Map:
+		d.fillMap(v, n, path)
+	case reflect.Slice:
+		d.fillSlice(v, n, path)
+	default:
+		d.fillScalar(v, n, path)
+	}
+}
+
+// start returns the first token of a node; the library names the colon of a mapping.
+func start(n ast.Node) *token.Token {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			return n.Values[0].Key.GetToken()
+		}
+	case *ast.MappingValueNode:
+		return n.Key.GetToken()
+	}
+	return n.GetToken()
+}
+
+// fields lists the pairs of a mapping, or notes that n is none.
+func (d *document) fields(n ast.Node, path, expected string) []*ast.MappingValueNode {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	d.wrong(path, "there is %s; expected %s", kindOf(n), expected)
+	return nil
+}
+
+func (d *document) fillStruct(v reflect.Value, n ast.Node, path string) {
+	byKey := map[string]int{}
+	for i := range v.NumField() {
+		if key := keyOf(v.Type().Field(i)); key != "" {
+			byKey[key] = i
+		}
+	}
+	known := slices.Sorted(maps.Keys(byKey))
+	for _, pair := range d.fields(n, path, "keys such as "+strings.Join(known[:min(3, len(known))], ", ")) {
+		key, ok := scalarText(pair.Key)
+		i, field := byKey[key]
+		if !ok || !field {
+			d.at(d.name+":"+place(pair.Key.GetToken()), "there is no key %q here; expected one of %s%s", key, strings.Join(known, ", "), didYouMean(key, known))
+			continue
+		}
+		d.fill(v.Field(i), pair.Value, join(path, key))
+	}
+}
+
+// keyOf returns the YAML key of a field: its yaml or json name.
+func keyOf(f reflect.StructField) string {
+	if !f.IsExported() {
+		return ""
+	}
+	tag := f.Tag.Get("yaml")
+	if tag == "" {
+		tag = f.Tag.Get("json")
+	}
+	name, _, _ := strings.Cut(tag, ",")
+	if name == "-" {
+		return ""
+	}
+	return name
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func (d *document) fillMap(v reflect.Value, n ast.Node, path string) {
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, pair := range d.fields(n, path, "keys with values") {
+		key, ok := scalarText(pair.Key)
+		if !ok {
+			d.at(d.name+":"+place(pair.Key.GetToken()), "the key is %s; expected text", kindOf(pair.Key))
+			continue
+		}
+		value := reflect.New(v.Type().Elem()).Elem()
+		d.fill(value, pair.Value, join(path, key))
+		v.SetMapIndex(reflect.ValueOf(key), value)
+	}
+}
+
+func (d *document) fillSlice(v reflect.Value, n ast.Node, path string) {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.wrong(path, "there is %s; expected a list", kindOf(n))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	for i, item := range list.Values {
+		d.fill(v.Index(i), item, fmt.Sprintf("%s[%d]", path, i))
+	}
+}
+
+func (d *document) fillScalar(v reflect.Value, n ast.Node, path string) {
+	text, ok := scalarText(n)
+	if !ok {
+		d.wrong(path, "there is %s; expected %s", kindOf(n), expectation(v.Kind()))
+		return
+	}
+	var err error
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Int:
+		var whole int64
+		whole, err = strconv.ParseInt(text, 10, 32) // far beyond any day, item or wave
+		v.SetInt(whole)
+	case reflect.Float64:
+		var x float64
+		if x, err = strconv.ParseFloat(text, 64); err == nil && (math.IsNaN(x) || math.IsInf(x, 0)) {
+			err = strconv.ErrRange
+		}
+		v.SetFloat(x)
+	case reflect.Bool:
+		var b bool
+		if b = text == "true"; !b && text != "false" {
+			err = strconv.ErrSyntax
+		}
+		v.SetBool(b)
+	default:
+		panic("dataimport: no YAML for " + v.Type().String()) // a field of ours, not an input
+	}
+	if err != nil {
+		d.wrong(path, "%q was written; expected %s", clip(text), expectation(v.Kind()))
+	}
+}
+
+func expectation(k reflect.Kind) string {
+	switch k {
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "text"
+}
+
+// scalarText returns a scalar as it is written.
+func scalarText(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.NullNode:
+		if t := n.GetToken(); t.Type == token.NullType {
+			return t.Value, true
+		}
+		return "", true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+func kindOf(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a group of keys"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		return "an anchor or alias, which is not used here"
+	case *ast.TagNode:
+		return "a tag, which is not used here"
+	case *ast.NullNode:
+		return "nothing"
+	}
+	return "a single value"
+}
+
+// clip shortens what is shown of an input.
+func clip(s string) string {
+	const most = 40
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}

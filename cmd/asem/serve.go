@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"asem/cmd/asem/internal/web"
+	"asem/domain"
+	"asem/events"
+	"asem/graphql"
+	"asem/projections"
+)
+
+// serveCmd serves studies until it is interrupted.
+type serveCmd struct {
+	storage
+	Listen string `help:"Address to serve on." default:"127.0.0.1:8080" env:"ASEM_LISTEN"`
+}
+
+func (c *serveCmd) Help() string {
+	return `Serves the pages and GraphQL. Who may read what stands in tokens.json in the data folder; see asem token.
+
+Examples:
+  asem serve --data study
+  asem serve --postgres postgres://asem@localhost/asem --listen :8080`
+}
+
+func (c *serveCmd) Run(ctx context.Context, io streams) error {
+	known, err := readTokens(c.tokenFile())
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, func(h *house) error { return h.serve(ctx, io, serving{listen: c.Listen, tokens: known}) })
+}
+
+// serving says how to serve.
+type serving struct {
+	listen string
+	tokens tokens
+	links  func(base string) []string // printed once the address is known
+}
+
+// demoTokens makes a token for the studies of the demo, for as long as it runs, and the link that carries it.
+func demoTokens(studies ...string) (tokens, func(base string) []string) {
+	token := newToken()
+	return tokens{hashOf(token): {Role: domain.ActorResearcher, Studies: studies}}, func(base string) []string {
+		// A fragment never leaves the browser: it stands in no log and no referrer.
+		return []string{"Sign in as researcher (read only): " + base + "/query#token=" + token}
+	}
+}
+
+// serve serves until ctx ends, then lets requests finish.
+func (h *house) serve(ctx context.Context, io streams, s serving) error {
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return &domain.Error{Code: domain.Invalid, Path: "--listen", Message: fmt.Sprintf("cannot serve on %s: the address is taken or not this machine's", s.listen), Err: err}
+	}
+	log := newLogger(io.err)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	following := make(chan error, 1)
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	follower, err := h.newFollower(log, metrics)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	go func() { following <- follower.Run(ctx) }()
+	api, err := graphql.New(graphql.Config{Store: h.read, Authenticate: s.tokens.authenticate, Logger: log})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{
+		Handler: h.routes(api, metrics), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}
+	base := "http://" + listener.Addr().String()
+	fmt.Fprintf(io.out, "\nServing %s on %s (GraphQL: %s/graphql, query page: %s/query)\n", h.where, base, base, base)
+	if s.links != nil {
+		for _, l := range s.links(base) {
+			fmt.Fprintln(io.out, l)
+		}
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	}
+	fmt.Fprintln(io.out, "stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err = server.Shutdown(grace)
+	if e := <-following; e != nil && !errors.Is(e, context.Canceled) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// routes lists everything that is served.
+func (h *house) routes(api http.Handler, metrics *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", api)
+	mux.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
+	mux.Handle("GET /readyz", http.HandlerFunc(h.ready))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries}))
+	return mux
+}
+
+// lagAllowed is how far read models may be behind and still be called ready.
+const lagAllowed = 10_000
+
+// ready answers whether the read models follow the log.
+func (h *house) ready(w http.ResponseWriter, r *http.Request) {
+	head, err := h.log.Head(r.Context())
+	if err != nil {
+		http.Error(w, "the log cannot be read", http.StatusServiceUnavailable)
+		return
+	}
+	states, err := h.read.States(r.Context())
+	if err != nil {
+		http.Error(w, "the read models cannot be read", http.StatusServiceUnavailable)
+		return
+	}
+	status := http.StatusOK
+	var lines []string
+	for _, s := range states {
+		if head-s.Position > lagAllowed {
+			status = http.StatusServiceUnavailable
+		}
+		lines = append(lines, fmt.Sprintf("%s: position %d of %d", s.Projection, s.Position, head))
+	}
+	w.WriteHeader(status)
+	for _, l := range lines {
+		fmt.Fprintln(w, l)
+	}
+}
+

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"asem/domain"
+	"asem/graphql"
+	"asem/projections"
+)
+
+// tokenCmd gives out a token to read a study.
+type tokenCmd struct {
+	storage
+	Study string `help:"Code of the study." required:"" placeholder:"CODE"`
+}
+
+func (c *tokenCmd) Help() string {
+	return `Prints a token with which a researcher may read the study over GraphQL. It is shown once; the data
+folder keeps only its hash, in tokens.json. Take a line out of that file to withdraw a token.
+
+Example:
+  asem token --study DEMO`
+}
+
+func (c *tokenCmd) Run(ctx context.Context, io streams) error {
+	return c.with(ctx, func(h *house) error {
+		v, err := h.read.View(ctx, projections.AsOf{})
+		if err != nil {
+			return err
+		}
+		if _, err := v.Study(ctx, c.Study); err != nil {
+			return err
+		}
+		known, err := readTokens(c.tokenFile())
+		if err != nil {
+			return err
+		}
+		token := newToken()
+		known[hashOf(token)] = graphql.Viewer{Role: domain.ActorResearcher, Studies: []string{c.Study}}
+		if err := known.write(c.tokenFile()); err != nil {
+			return err
+		}
+		fmt.Fprintln(io.out, token)
+		return nil
+	})
+}
+
+func (s storage) tokenFile() string { return filepath.Join(s.Data, "tokens.json") }
+
+// tokens are those who may ask, by the SHA-256 of their token in hexadecimal. The tokens themselves are not kept.
+type tokens map[string]graphql.Viewer
+
+func newToken() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func hashOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+func readTokens(path string) (tokens, error) {
+	t := tokens{}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return nil, &domain.Error{Code: domain.Invalid, Path: path, Message: "the tokens cannot be read", Err: err}
+	}
+	if err := json.Unmarshal(text, &t); err != nil {
+		return nil, &domain.Error{Code: domain.Invalid, Path: path, Message: "the file does not hold tokens", Err: err}
+	}
+	return t, nil
+}
+
+func (t tokens) write(path string) error {
+	text, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("write the tokens: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".tokens-*") // readable for its owner alone
+	if err != nil {
+		return fmt.Errorf("write the tokens: %w", err)
+	}
+	defer os.Remove(f.Name()) // does nothing once renamed
+	if _, err := f.Write(append(text, '\n')); err != nil {
+		f.Close()
+		return fmt.Errorf("write the tokens: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write the tokens: %w", err)
+	}
+	return os.Rename(f.Name(), path)
+}
+
+var errToken = errors.New("the token is not known")
+
+// authenticate finds out who asks. No token is nobody, which is no error; a wrong one is.
+func (t tokens) authenticate(r *http.Request) (graphql.Viewer, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return graphql.Viewer{}, nil
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	v, ok := t[hashOf(strings.TrimSpace(token))]
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return graphql.Viewer{}, errToken
+	}
+	return v, nil
+}
