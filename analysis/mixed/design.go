@@ -27,6 +27,7 @@ type design struct {
 	xTerm     []int     // term of each column, an index into termNames
 	xRole     []string  // level of the role column to which each column belongs; empty if to both partners or to a difference
 	termNames []string
+	fixed     *side    // the formula behind x
 	dropped   []string // columns that earlier ones determine
 
 	random  []randomTerm
@@ -65,7 +66,7 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	if len(d.y) == 0 {
 		return d, nil
 	}
-	columns, err := fixed.columns(d.rows)
+	columns, err := fixed.columns(d.rows, treatmentContrasts)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +75,9 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	for _, c := range columns {
 		d.xNames, d.xTerm, d.xRole = append(d.xNames, c.name), append(d.xTerm, c.term), append(d.xRole, c.role)
 	}
-	d.termNames = fixed.termNames()
+	d.termNames, d.fixed = fixed.termNames(), fixed
 	for _, r := range randoms {
-		columns, err := r.side.columns(d.rows)
+		columns, err := r.side.columns(d.rows, treatmentContrasts)
 		if err != nil {
 			return nil, err
 		}
@@ -555,8 +556,16 @@ type column struct {
 // maxColumns bounds a model matrix, against a factor with a level for each couple.
 const maxColumns = 1000
 
-// columns returns the model matrix of the kept rows.
-func (s *side) columns(rows []int) ([]column, error) {
+// contrasts are the ways to code a factor where indicators of all levels would be too many.
+type contrasts int
+
+const (
+	treatmentContrasts contrasts = iota // each level but the first against the first
+	sumContrasts                        // each level but the last against the mean of all
+)
+
+// columns returns the model matrix of the given rows of the frame.
+func (s *side) columns(rows []int, by contrasts) ([]column, error) {
 	var out []column
 	if s.terms.intercept {
 		ones := make([]float64, len(rows))
@@ -569,7 +578,7 @@ func (s *side) columns(rows []int) ([]column, error) {
 	for i, t := range s.terms.list {
 		var made []column
 		for j, v := range t {
-			coded := s.variables[v].code(rows, full[i][j])
+			coded := s.variables[v].code(rows, full[i][j], by)
 			if j == 0 {
 				made = coded
 			} else {
@@ -605,7 +614,7 @@ func (c column) times(d column) column {
 }
 
 // code returns the columns of a variable over the kept rows. Levels that occur in no kept row have none.
-func (v *variable) code(rows []int, full bool) []column {
+func (v *variable) code(rows []int, full bool, by contrasts) []column {
 	var out []column
 	if !v.isFactor() {
 		for i, c := range v.columns {
@@ -648,6 +657,34 @@ func (v *variable) code(rows []int, full bool) []column {
 			c.role = name
 		}
 		out = append(out, c)
+	}
+	if !full && by == sumContrasts {
+		return v.sum(rows, occurs)
+	}
+	return out
+}
+
+// sum returns the sum contrasts of a factor over the given rows.
+func (v *variable) sum(rows []int, occurs []bool) []column {
+	last := len(v.levels) - 1
+	for last >= 0 && !occurs[last] {
+		last--
+	}
+	var out []column
+	for l, name := range v.levels {
+		if !occurs[l] || l == last {
+			continue
+		}
+		x := make([]float64, len(rows))
+		for k, r := range rows {
+			switch v.codes[r] {
+			case l:
+				x[k] = 1
+			case last:
+				x[k] = -1
+			}
+		}
+		out = append(out, column{name: v.name + name, values: x})
 	}
 	return out
 }

@@ -8,28 +8,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// degreesOfFreedom returns the degrees of freedom of each fixed effect by the rule of the spec.
-func (f *Fit) degreesOfFreedom() []float64 {
-	p := len(f.Beta)
-	switch f.model.spec.DF {
-	case DFContainment:
-		return f.model.containment()
-	case DFResidual:
-		df := make([]float64, p)
-		for i := range df {
-			df[i] = float64(f.Rows - p)
-		}
-		return df
-	}
-	df := make([]float64, p)
-	for i := range df {
-		l := make([]float64, p)
-		l[i] = 1
-		df[i] = f.satterthwaite(l)
-	}
-	return df
-}
-
 // satterthwaite returns the degrees of freedom of the t statistic of the contrast l'beta,
 //
 //	2 (l'Cl)^2 / (g'Ag)
@@ -38,7 +16,6 @@ func (f *Fit) degreesOfFreedom() []float64 {
 // of theta (Giesbrecht & Burns 1985; Fai & Cornelius 1996, section 2). Directions of theta along which the likelihood
 // does not bend, as on the boundary, do not count, as in R's lmerTest.
 func (f *Fit) satterthwaite(l []float64) float64 {
-	f.prepareGradients()
 	e := f.model.toEngine(l)
 	p, k := len(e), len(f.theta)
 	c := mat.NewSymDense(p, append([]float64(nil), f.work.c...))
@@ -64,11 +41,8 @@ func (m *Model) toEngine(l []float64) []float64 {
 }
 
 // prepareGradients computes dC/dtheta_k = C (sum X'W dV_k W X) C for every k, in the engine's scale, and the
-// asymptotic covariance of theta, once.
+// asymptotic covariance of theta.
 func (f *Fit) prepareGradients() {
-	if f.grads != nil {
-		return
-	}
 	m, w := f.model, f.work
 	p := m.stats.p
 	cross := make([]float64, m.stats.width())

@@ -32,12 +32,14 @@ type Fit struct {
 	AIC, BIC float64  // BIC counts rows (n - p with REML), as R's nlme does
 	Convergence
 
-	model *Model
-	theta []float64
-	hess  *mat.SymDense // observed information of theta
-	work  *Workspace    // as LogLik left it at theta
-	grads []*mat.SymDense
-	vcov  *mat.SymDense // asymptotic covariance of theta
+	model     *Model
+	theta     []float64
+	hess      *mat.SymDense // observed information of theta
+	work      *Workspace    // as LogLik left it at theta
+	grads     []*mat.SymDense
+	vcov      *mat.SymDense // asymptotic covariance of theta
+	kr        *kenwardRoger // with Kenward-Roger degrees of freedom only
+	contained []float64     // degrees of freedom of each fixed effect, with containment only
 }
 
 // Parameter is one fixed effect.
@@ -112,6 +114,15 @@ func (m *Model) result(s *search) *Fit {
 	if m.spec.Method == ML {
 		f.VBeta.ScaleSym(float64(f.Rows)/float64(f.Rows-p), f.VBeta)
 	}
+	switch m.spec.DF {
+	case DFSatterthwaite:
+		f.prepareGradients()
+	case DFKenwardRoger:
+		f.kr = m.kenwardRoger(f.theta, f.work)
+		f.VBeta = m.natural(mat.DenseCopyOf(f.kr.adjusted).RawMatrix().Data)
+	case DFContainment:
+		f.contained = m.containment()
+	}
 	f.covariances()
 	f.infer()
 	return f
@@ -170,12 +181,10 @@ func (f *Fit) covariances() {
 // infer fills Parameters.
 func (f *Fit) infer() {
 	m := f.model
-	p := len(f.Beta)
-	dfs := f.degreesOfFreedom()
 	for i, name := range f.Names {
-		l := make([]float64, p)
+		l := make([]float64, len(f.Beta))
 		l[i] = 1
-		f.Parameters = append(f.Parameters, m.parameter(name, f.Beta[i], math.Sqrt(f.VBeta.At(i, i)), dfs[i]))
+		f.Parameters = append(f.Parameters, m.parameter(name, f.Beta[i], math.Sqrt(f.VBeta.At(i, i)), f.contrastDF(l)))
 	}
 }
 

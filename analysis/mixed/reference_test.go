@@ -30,6 +30,7 @@ type reference struct {
 	G               [][]float64
 	Coefficients    map[string]coefficient
 	Satterthwaite   map[string]coefficient
+	KenwardRoger    map[string]coefficient `json:"kenward_roger"`
 	Structure       json.RawMessage
 }
 

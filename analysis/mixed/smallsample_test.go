@@ -1,0 +1,172 @@
+package mixed_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"asem/analysis/frame"
+	"asem/analysis/mixed"
+)
+
+// smallSample is testdata/small_sample.json, which R made by small_sample.R beside it (versions there).
+type smallSample struct {
+	Lmer struct {
+		LogLik        float64
+		Satterthwaite map[string]coefficient
+		KenwardRoger  map[string]coefficient `json:"kenward_roger"`
+		TypeS         map[string]fTest       `json:"type3_satterthwaite"`
+		TypeK         map[string]fTest       `json:"type3_kenward_roger"`
+		Contrast      struct {
+			Rows          [][]float64
+			Satterthwaite fTest
+			KenwardRoger  fTest       `json:"kenward_roger"`
+			OneS          coefficient `json:"one_satterthwaite"`
+			OneK          coefficient `json:"one_kenward_roger"`
+		}
+		CR0, CR2    map[string]coefficient
+		Ranef       [][]float64
+		Fitted      []float64
+		Marginal    []float64 `json:"marginal_residuals"`
+		Conditional []float64 `json:"conditional_residuals"`
+		Nakagawa    struct{ Marginal, Conditional float64 }
+		Predict     struct{ Mean, SE []float64 }
+	}
+	ML struct {
+		LogLik, Small, Chisq, P float64
+		DF                      int
+		Profile                 map[string][2]float64
+	}
+	Lme struct {
+		LogLik     float64
+		Normalized []float64
+		CR2        map[string]coefficient
+	}
+	Gls struct {
+		LogLik   float64
+		CR0, CR2 map[string]coefficient
+	}
+}
+
+type fTest struct{ NumDF, DenDF, F, P float64 }
+
+func readSmallSample(t testing.TB) (smallSample, *frame.Frame) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/small_sample.json")
+	require.NoError(t, err)
+	var r smallSample
+	require.NoError(t, json.Unmarshal(text, &r))
+	return r, readCSV(t, "testdata/small_sample.csv")
+}
+
+func smallSpec(df mixed.DF) mixed.Spec {
+	return mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: "role * time + x + arm * time", Random: "(1 + time | couple)", DF: df}
+}
+
+// R's optimiser leaves the last digits open: estimates agree to 1e-5, df to 1e-3, relatively.
+func coefficientsAgree(t *testing.T, want map[string]coefficient, got []mixed.Parameter) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for _, p := range got {
+		w, ok := want[p.Name]
+		require.True(t, ok, p.Name)
+		assert.InEpsilon(t, w.Estimate, p.Estimate, 1e-5, p.Name)
+		assert.InEpsilon(t, w.SE, p.SE, 1e-4, "standard error of %s", p.Name)
+		assert.InEpsilon(t, w.DF, p.DF, 1e-3, "df of %s", p.Name)
+		assert.InEpsilon(t, w.P, p.P, 2e-3, "p of %s", p.Name)
+	}
+}
+
+func TestDegreesOfFreedomAgreeWithLmerTestAndPbkrtest(t *testing.T) {
+	r, f := readSmallSample(t)
+	for _, c := range []struct {
+		df    mixed.DF
+		want  map[string]coefficient
+		f     fTest
+		one   coefficient
+		type3 map[string]fTest
+	}{
+		{mixed.DFSatterthwaite, r.Lmer.Satterthwaite, r.Lmer.Contrast.Satterthwaite, r.Lmer.Contrast.OneS, r.Lmer.TypeS},
+		{mixed.DFKenwardRoger, r.Lmer.KenwardRoger, r.Lmer.Contrast.KenwardRoger, r.Lmer.Contrast.OneK, r.Lmer.TypeK},
+	} {
+		t.Run(string(c.df), func(t *testing.T) {
+			got := fit(t, f, smallSpec(c.df))
+			assert.InDelta(t, r.Lmer.LogLik, got.LogLik, 1e-6)
+			coefficientsAgree(t, c.want, got.Parameters)
+			one, err := got.Contrast("b - c", r.Lmer.Contrast.Rows[1])
+			require.NoError(t, err)
+			coefficientsAgree(t, map[string]coefficient{"b - c": c.one}, []mixed.Parameter{one})
+			test, err := got.Test("three", append(r.Lmer.Contrast.Rows, r.Lmer.Contrast.Rows[0])) // one twice: the rank counts
+			require.NoError(t, err)
+			testsAgree(t, map[string]fTest{"three": c.f}, []mixed.Test{test})
+			all, err := got.TypeIII()
+			require.NoError(t, err)
+			testsAgree(t, c.type3, all)
+		})
+	}
+}
+
+func testsAgree(t *testing.T, want map[string]fTest, got []mixed.Test) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for _, g := range got {
+		w, ok := want[g.Name]
+		require.True(t, ok, g.Name)
+		assert.Equal(t, int(w.NumDF), g.NumDF, g.Name)
+		assert.InEpsilon(t, w.F, g.Statistic, 1e-4, "F of %s", g.Name)
+		assert.InEpsilon(t, w.DenDF, g.DenDF, 1e-3, "df of %s", g.Name)
+		assert.InEpsilon(t, w.P, g.P, 2e-3, "p of %s", g.Name)
+	}
+}
+
+// pbkrtest's adjustment of the singular fit of 538 couples.
+func TestKenwardRogerOfASingularFit(t *testing.T) {
+	want := readReference(t, "growth_dyadic_lmer_reml")
+	got := fit(t, fiveWaves(t), mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: "0 + role + role:time", Random: "(0 + role + role:time | couple)", DF: mixed.DFKenwardRoger})
+	matches(t, want, got, want.KenwardRoger, roleNames)
+}
+
+// R's anova() refits both models by ML.
+func TestLikelihoodRatioAgreesWithLme4(t *testing.T) {
+	r, f := readSmallSample(t)
+	ctx := context.Background()
+	s := smallSpec("")
+	large := fit(t, f, s)
+	s.Fixed = "role * time + x"
+	small := fit(t, f, s)
+	for _, pair := range [][2]*mixed.Fit{{small, large}, {large, small}} {
+		got, err := mixed.LikelihoodRatio(ctx, pair[0], pair[1])
+		require.NoError(t, err)
+		assert.Equal(t, mixed.ML, got.Method)
+		assert.Equal(t, r.ML.DF, got.DF)
+		assert.InDelta(t, r.ML.Chisq, got.Statistic, 1e-5)
+		assert.InEpsilon(t, r.ML.P, got.P, 1e-4)
+		assert.False(t, got.Boundary)
+	}
+	s = smallSpec("")
+	s.Random = "(1 | couple)"
+	got, err := mixed.LikelihoodRatio(ctx, fit(t, f, s), large)
+	require.NoError(t, err)
+	assert.Equal(t, mixed.REML, got.Method)
+	assert.True(t, got.Boundary)
+	assert.Equal(t, 2, got.DF)
+	_, err = mixed.LikelihoodRatio(ctx, large, large)
+	assert.ErrorContains(t, err, "both have 13 parameters")
+	_, err = mixed.LikelihoodRatio(ctx, small, fit(t, f.Take([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35}), mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: "x"}))
+	assert.ErrorContains(t, err, "different rows")
+}
+
+func TestContrastsRefused(t *testing.T) {
+	_, f := readSmallSample(t)
+	r := fit(t, f, smallSpec(""))
+	_, err := r.Contrast("short", []float64{1})
+	assert.ErrorContains(t, err, `contrast "short" has 1 weights; expected one for each of the 9 fixed effects (Intercept), rolew`)
+	_, err = r.Contrast("none", make([]float64, 9))
+	assert.ErrorContains(t, err, "has no weight")
+	_, err = r.Test("none", nil)
+	assert.ErrorContains(t, err, "has no weight")
+}
