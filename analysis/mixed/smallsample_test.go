@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -158,6 +159,40 @@ func TestLikelihoodRatioAgreesWithLme4(t *testing.T) {
 	assert.ErrorContains(t, err, "both have 13 parameters")
 	_, err = mixed.LikelihoodRatio(ctx, small, fit(t, f.Take([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35}), mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: "x"}))
 	assert.ErrorContains(t, err, "different rows")
+}
+
+// clubSandwich's CR0 and CR2 with Satterthwaite df for lmer and gls. Its lme fit stops a little before the maximum.
+func TestRobustInferenceAgreesWithClubSandwich(t *testing.T) {
+	r, f := readSmallSample(t)
+	lmer := fit(t, f, smallSpec(""))
+	// gls gives all residuals of a couple one correlation, on whatever occasion: as if every row were a person of its own,
+	// all observed at once.
+	row := make([]string, f.Rows())
+	for i := range row {
+		row[i] = strconv.Itoa(i)
+	}
+	rows, err := f.With(frame.Categorical("row", row))
+	require.NoError(t, err)
+	gls := fit(t, rows, mixed.Spec{Outcome: "y", Couple: "couple", Person: "row", Role: "role", Fixed: "role * time + x", DF: mixed.DFResidual,
+		Residual: mixed.Residual{Variance: mixed.VarianceByRole, CrossPartner: true}})
+	assert.InDelta(t, r.Gls.LogLik, gls.LogLik, 1e-6)
+	for _, c := range []struct {
+		fit  *mixed.Fit
+		kind mixed.Sandwich
+		want map[string]coefficient
+	}{{lmer, mixed.CR0, r.Lmer.CR0}, {lmer, mixed.CR2, r.Lmer.CR2}, {gls, mixed.CR0, r.Gls.CR0}, {gls, mixed.CR2, r.Gls.CR2}} {
+		got, err := c.fit.Robust(c.kind)
+		require.NoError(t, err)
+		coefficientsAgree(t, c.want, got.Parameters)
+		l := make([]float64, len(c.fit.Beta))
+		l[3] = 1
+		one, err := got.Contrast("x", l)
+		require.NoError(t, err)
+		assert.Equal(t, got.Parameters[3].SE, one.SE)
+		assert.InEpsilon(t, got.Parameters[3].DF, one.DF, 1e-12)
+	}
+	_, err = lmer.Robust("CR3")
+	assert.ErrorContains(t, err, `robust is "CR3"; expected CR0 or CR2`)
 }
 
 func TestContrastsRefused(t *testing.T) {
