@@ -1,0 +1,179 @@
+package dataimport
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"asem/domain"
+)
+
+// wording is what a lab writes to put the wording that it may use to a key that ships.
+type wording struct {
+	Extends     string                                  `yaml:"extends"` // code@version
+	Version     string                                  `yaml:"version"` // absent: that of the key
+	Title       string                                  `yaml:"title"`
+	Licence     string                                  `yaml:"licence"`
+	Adaptation  string                                  `yaml:"adaptation"`
+	Note        string                                  `yaml:"note"`
+	Items       map[string]map[string]string            `yaml:"items"`       // item -> language -> text
+	Anchors     map[string]map[string]string            `yaml:"anchors"`     // of all items: language -> value -> text
+	ItemAnchors map[string]map[string]map[string]string `yaml:"itemAnchors"` // of one item, instead: item -> language -> value -> text
+}
+
+// ParseInstrument reads an instrument from YAML. The text is either a whole instrument, with the keys that
+// [domain.Instrument] has in JSON, or wording for a key that ships: extends names it, items gives each item's text by language.
+// A lab that used the key without wording, or with another, gives its own a version. Problems have line and column and come joined.
+func ParseInstrument(name string, text []byte) (domain.Instrument, error) {
+	var probe struct {
+		Extends string `yaml:"extends"`
+	}
+	if d := readYAML(name, text, &probe); d.has["extends"] {
+		return parseWording(name, text)
+	}
+	var in domain.Instrument
+	d := readYAML(name, text, &in)
+	if !d.any() {
+		d.validate(in)
+	}
+	return onlyWithout(in, d)
+}
+
+// onlyWithout returns the instrument or the problems.
+func onlyWithout(in domain.Instrument, d *document) (domain.Instrument, error) {
+	if err := d.result(); err != nil {
+		return domain.Instrument{}, err
+	}
+	return in, nil
+}
+
+// validate notes what the domain finds wrong with an instrument, each at its place.
+func (d *document) validate(in domain.Instrument) {
+	for _, r := range refusals(in.Validate()) {
+		message := r.Message
+		if r.Path != "" {
+			message = r.Path + ": " + message
+		}
+		d.wrong(r.Path, "%s", message)
+	}
+}
+
+func parseWording(name string, text []byte) (domain.Instrument, error) {
+	var w wording
+	d := readYAML(name, text, &w)
+	if d.any() {
+		return domain.Instrument{}, d.result()
+	}
+	ref, ok := parseRef(w.Extends)
+	if !ok {
+		d.wrong("extends", "%q is not an instrument; expected code@version, such as ecr-rs@2011", clip(w.Extends))
+		return domain.Instrument{}, d.result()
+	}
+	in, ok := domain.Key(ref.Code, ref.Version)
+	if !ok {
+		var shipped []string
+		for _, k := range domain.Keys() {
+			shipped = append(shipped, k.Ref().String())
+		}
+		d.wrong("extends", "no key %s ships%s", ref, didYouMean(ref.String(), shipped))
+		return domain.Instrument{}, d.result()
+	}
+	w.into(&in, d)
+	if !d.any() {
+		d.validateWording(in)
+	}
+	return onlyWithout(in, d)
+}
+
+// into puts the wording to the key's items.
+func (w wording) into(in *domain.Instrument, d *document) {
+	for _, set := range []struct {
+		from string
+		to   *string
+	}{{w.Version, &in.Version}, {w.Title, &in.Title}, {w.Licence, &in.Licence}, {w.Adaptation, &in.Adaptation}, {w.Note, &in.Note}} {
+		if set.from != "" {
+			*set.to = set.from
+		}
+	}
+	w.checkItems(*in, d)
+	languages := map[string]bool{}
+	for _, byLanguage := range w.Items {
+		for lang := range byLanguage {
+			languages[lang] = true
+		}
+	}
+	if len(languages) == 0 {
+		d.wrong("items", "there is no wording; expected items with the text of each item by language, such as items: {%s: {en: ...}}", in.Items[0].ID)
+		return
+	}
+	for i := range in.Items {
+		it := &in.Items[i]
+		for _, lang := range slices.Sorted(maps.Keys(languages)) {
+			text := w.Items[it.ID][lang]
+			if text == "" {
+				d.wrong("items."+it.ID, "item %s has no wording in %s, which other items have", it.ID, clip(lang))
+				continue
+			}
+			if it.Text == nil {
+				it.Text = map[string]string{}
+			}
+			it.Text[lang] = text
+		}
+		anchors, own := w.ItemAnchors[it.ID]
+		if !own {
+			anchors = w.Anchors
+		}
+		for lang, values := range anchors {
+			if it.Anchors == nil {
+				it.Anchors = map[string]map[string]string{}
+			}
+			it.Anchors[lang] = maps.Clone(values)
+		}
+	}
+}
+
+func (w wording) checkItems(in domain.Instrument, d *document) {
+	ids := make([]string, len(in.Items))
+	for i, it := range in.Items {
+		ids[i] = it.ID
+	}
+	unknown := func(key, id string) {
+		if !slices.Contains(ids, id) {
+			d.wrong(key+"."+id, "%s has no item %q%s", w.Extends, clip(id), didYouMean(id, ids))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.Items)) {
+		unknown("items", id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.ItemAnchors)) {
+		unknown("itemAnchors", id)
+	}
+}
+
+// validateWording notes what the domain finds wrong with a key that got wording. Its paths count items, which the
+// text names.
+func (d *document) validateWording(in domain.Instrument) {
+	for _, r := range refusals(in.Validate()) {
+		path := r.Path
+		var i int
+		var rest string
+		if n, _ := fmt.Sscanf(r.Path, "items[%d].%s", &i, &rest); n == 2 && i < len(in.Items) {
+			path = "items." + in.Items[i].ID
+			if !d.has[path+"."+rest] {
+				rest = trimFirst(rest)
+			}
+			path += "." + rest
+		}
+		d.wrong(path, "%s", r.Message)
+	}
+}
+
+// trimFirst takes the first name off a path.
+func trimFirst(path string) string {
+	for i := range path {
+		if path[i] == '.' {
+			return path[i+1:]
+		}
+	}
+	return ""
+}
