@@ -1,0 +1,235 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"asem/events"
+)
+
+// Metadata keys of the messages.
+const (
+	KeyType     = "asem_type"     // of the event, for messages of one event
+	KeyStudy    = "asem_study"    //
+	KeyStream   = "asem_stream"   //
+	KeyFirst    = "asem_first"    // position of the first event of the message
+	KeyLast     = "asem_last"     // position of the last
+	KeyOccurred = "asem_occurred" // RFC 3339
+)
+
+// Bounds of a batch.
+const (
+	DefaultBatch  = 1000
+	maxBatchBytes = 8 << 20
+)
+
+// Config says how a subscriber follows the log.
+type Config struct {
+	// From returns the position behind which a subscription to a topic begins. nil: the start of the log.
+	From func(ctx context.Context, topic string) (events.Position, error)
+	// Match chooses the events of a topic. nil: all.
+	Match func(topic string, e events.Envelope) bool
+	// Batch is the most events of one message. 0 means DefaultBatch. With 1 a message is an event: its id, payload and
+	// metadata. With more, a message carries the envelopes in process, see [Batch], and has no payload.
+	Batch int
+	// Backoff returns how long to wait before a message that was refused is delivered again. nil: 10 ms, doubling up to 1 s.
+	Backoff func(tries int) time.Duration
+}
+
+// Subscriber is the log as a Watermill subscriber. Every subscription follows the log by itself, in order, one
+// message at a time: the next is delivered when the one before was acknowledged.
+type Subscriber struct {
+	log     events.Log
+	cfg     Config
+	closing chan struct{}
+	once    sync.Once
+	open    sync.WaitGroup
+	mu      sync.Mutex // orders Subscribe and Close
+	closed  bool
+}
+
+var _ message.Subscriber = (*Subscriber)(nil)
+
+// NewSubscriber returns a subscriber to a log.
+func NewSubscriber(log events.Log, cfg Config) *Subscriber {
+	if cfg.Batch <= 0 {
+		cfg.Batch = DefaultBatch
+	}
+	if cfg.Backoff == nil {
+		cfg.Backoff = func(tries int) time.Duration { return min(10*time.Millisecond<<min(tries, 7), time.Second) }
+	}
+	return &Subscriber{log: log, cfg: cfg, closing: make(chan struct{})}
+}
+
+// Subscribe follows the log for a topic until ctx ends or the subscriber is closed.
+func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("the subscriber is closed")
+	}
+	after := events.Position(0)
+	if s.cfg.From != nil {
+		var err error
+		if after, err = s.cfg.From(ctx, topic); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	out := make(chan *message.Message)
+	s.open.Go(func() {
+		defer close(out)
+		defer cancel()
+		go func() { // ends the waiting for events when the subscriber closes
+			select {
+			case <-s.closing:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		s.follow(ctx, topic, after, out)
+	})
+	return out, nil
+}
+
+// Close ends every subscription and waits for them.
+func (s *Subscriber) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.once.Do(func() { close(s.closing) })
+	s.open.Wait()
+	return nil
+}
+
+// pause is how long to wait after the log could not be read.
+const pause = 200 * time.Millisecond
+
+func (s *Subscriber) follow(ctx context.Context, topic string, after events.Position, out chan<- *message.Message) {
+	for ctx.Err() == nil {
+		list, err := s.log.Read(ctx, after, max(s.cfg.Batch, 100))
+		switch {
+		case err == nil && len(list) == 0:
+			err = s.log.Wait(ctx, after)
+			if err == nil {
+				continue
+			}
+			fallthrough
+		case err != nil:
+			if errors.Is(err, events.ErrClosed) {
+				return
+			}
+			sleep(ctx, pause)
+			continue
+		}
+		for len(list) > 0 {
+			n := s.take(topic, list)
+			last := list[n.used-1].Position
+			if len(n.batch) > 0 && !s.deliver(ctx, n.batch, out) {
+				return
+			}
+			after, list = last, list[n.used:]
+		}
+	}
+}
+
+// taken is a batch and how many envelopes of the list it used up.
+type taken struct {
+	batch []events.Envelope
+	used  int
+}
+
+func (s *Subscriber) take(topic string, list []events.Envelope) (t taken) {
+	size := 0
+	for _, e := range list {
+		wanted := s.cfg.Match == nil || s.cfg.Match(topic, e)
+		if wanted && len(t.batch) > 0 && (len(t.batch) == s.cfg.Batch || size+len(e.Payload) > maxBatchBytes) {
+			return t
+		}
+		t.used++
+		if wanted {
+			t.batch, size = append(t.batch, e), size+len(e.Payload)
+		}
+	}
+	return t
+}
+
+// deliver sends a batch until it is acknowledged. It reports false when ctx ended first.
+func (s *Subscriber) deliver(ctx context.Context, batch []events.Envelope, out chan<- *message.Message) bool {
+	for tries := 0; ; tries++ {
+		m := s.message(ctx, batch)
+		msgCtx, cancel := context.WithCancel(m.Context())
+		m.SetContext(msgCtx)
+		select {
+		case out <- m:
+		case <-ctx.Done():
+			cancel()
+			return false
+		}
+		select {
+		case <-m.Acked():
+			cancel()
+			return true
+		case <-m.Nacked():
+			cancel()
+			if !sleep(ctx, s.cfg.Backoff(tries)) {
+				return false
+			}
+		case <-ctx.Done():
+			cancel()
+			return false
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+type batchKey struct{}
+
+// Batch returns the envelopes that a message of a [Subscriber] carries, in order.
+func Batch(m *message.Message) []events.Envelope {
+	list, _ := m.Context().Value(batchKey{}).([]events.Envelope)
+	return list
+}
+
+// message makes a message of a batch. The id of a batch is that of its first event.
+func (s *Subscriber) message(ctx context.Context, batch []events.Envelope) *message.Message {
+	first, last := batch[0], batch[len(batch)-1]
+	m := message.NewMessage(first.ID.String(), nil)
+	if s.cfg.Batch == 1 {
+		m = single(first)
+	}
+	m.Metadata.Set(KeyFirst, strconv.FormatInt(int64(first.Position), 10))
+	m.Metadata.Set(KeyLast, strconv.FormatInt(int64(last.Position), 10))
+	middleware.SetCorrelationID(first.Command.String(), m)
+	m.SetContext(context.WithValue(ctx, batchKey{}, batch))
+	return m
+}
+
+// single makes a message of one event. What a [Publisher] put in comes out as it was.
+func single(e events.Envelope) *message.Message {
+	if m, ok := unwrap(e); ok {
+		return m
+	}
+	m := message.NewMessage(e.ID.String(), e.Payload)
+	m.Metadata.Set(KeyType, e.Type)
+	m.Metadata.Set(KeyStudy, e.Study)
+	m.Metadata.Set(KeyStream, string(e.Stream))
+	m.Metadata.Set(KeyOccurred, e.OccurredAt.Format(time.RFC3339Nano))
+	return m
+}
