@@ -10,11 +10,8 @@ import (
 	gql "github.com/graphql-go/graphql"
 
 	"asem/domain"
-	"asem/events"
 	"asem/projections"
 )
-
-type eventPosition = events.Position
 
 // changeModel is a model fitted to a study's data.
 type changeModel struct {

@@ -6,7 +6,6 @@ import (
 	gql "github.com/graphql-go/graphql"
 
 	"asem/domain"
-	"asem/events"
 	"asem/projections"
 )
 
@@ -17,7 +16,7 @@ const maxPage = 100
 type connection[T any] struct {
 	projections.Slice[T]
 	cursor func(T) string
-	asOf   events.Position
+	asOf   projections.Position
 	study  string
 }
 
@@ -113,7 +112,7 @@ func viewAt(ctx context.Context, a arguments) (projections.View, error) {
 		return s.now, nil
 	}
 	m := arguments(in)
-	asOf := projections.AsOf{Position: get[events.Position](m, "position")}
+	asOf := projections.AsOf{Position: get[projections.Position](m, "position")}
 	if t, ok := timeArgument(m, "recordedAt"); ok {
 		asOf.RecordedAt = t
 	}

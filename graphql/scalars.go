@@ -9,7 +9,7 @@ import (
 	"github.com/graphql-go/graphql/language/ast"
 
 	"asem/domain"
-	"asem/events"
+	"asem/projections"
 )
 
 // scalar makes a scalar from a conversion in each direction. A conversion returns nil for what it does not take.
@@ -68,14 +68,14 @@ var (
 		return nil
 	})
 	positionType = scalar("Position", "A position in the log: a whole number of 64 bits, as decimal text.", func(v any) any {
-		if p, ok := v.(events.Position); ok {
+		if p, ok := v.(projections.Position); ok {
 			return strconv.FormatInt(int64(p), 10)
 		}
 		return nil
 	}, func(v any) any {
 		if s, ok := v.(string); ok {
 			if p, err := strconv.ParseInt(s, 10, 64); err == nil && p >= 0 {
-				return events.Position(p)
+				return projections.Position(p)
 			}
 		}
 		return nil

@@ -178,7 +178,7 @@ func findSeries(ctx context.Context, id string) (any, error) {
 	if !ownStudyStaff.allow(st.viewer, parts[0]) {
 		return nil, absent("trajectory")
 	}
-	at, ok := positionType.ParseValue(parts[4]).(eventPosition)
+	at, ok := positionType.ParseValue(parts[4]).(projections.Position)
 	if !ok {
 		return nil, absent("trajectory")
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"text/tabwriter"
 
-
 	"asem/analysis/apim"
 	"asem/cmd/asem/internal/dataimport"
 	"asem/cmd/asem/internal/simulate"
@@ -60,11 +59,12 @@ func (c *demoCmd) Run(ctx context.Context, io streams) error {
 	if err := table.write(io.out); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
-	fmt.Fprintf(io.out, "\nBeside it: study %s, %s (real data).\n", real.Code, real.Title)
+	fmt.Fprintf(io.out, "\nBeside it, study %s: %s.\n", real.Code, real.Title)
 	if c.Once {
 		return nil
 	}
-	return h.serve(ctx, io, serving{listen: c.Listen, tokens: demoTokens(plan.Code, real.Code)})
+	known, links := demoTokens(plan.Code, real.Code)
+	return h.serve(ctx, io, serving{listen: c.Listen, tokens: known, links: links})
 }
 
 // importAcitelli brings in the bundled real data set.
@@ -171,4 +171,3 @@ func (t *changeEffects) putIn(outcome string, path apim.Path) string {
 	}
 	return "-"
 }
-

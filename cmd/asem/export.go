@@ -4,16 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"asem/domain"
-	"asem/events"
 )
-
-func eventsPosition(p int64) *events.Position {
-	at := events.Position(p)
-	return &at
-}
 
 // exportCmd writes a study's data as the models see it.
 type exportCmd struct {
@@ -47,7 +42,7 @@ func (c *exportCmd) Run(ctx context.Context, io streams) error {
 		if c.Out == "" {
 			return set.Frame.WriteCSV(io.out)
 		}
-		f, err := os.CreateTemp(dirOf(c.Out), ".export-*")
+		f, err := os.CreateTemp(filepath.Dir(c.Out), ".export-*")
 		if err != nil {
 			return &domain.Error{Code: domain.Invalid, Path: c.Out, Message: "the file cannot be written", Err: err}
 		}

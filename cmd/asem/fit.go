@@ -10,19 +10,20 @@ import (
 
 	"asem/analysis/frame"
 	"asem/domain"
+	"asem/events"
 	"asem/projections"
 )
 
 // fitCmd fits a model to a file, with no database at all, or to a study.
 type fitCmd struct {
-	Data     string `help:"CSV file to fit; with --study, the data folder." env:"ASEM_DATA" placeholder:"FILE|DIR"`
-	Study    string `help:"Fit this study's data instead of a file." placeholder:"CODE"`
-	Postgres string `help:"With --study: the PostgreSQL database that keeps it." env:"ASEM_POSTGRES" placeholder:"URL"`
-	Spec     string `help:"The model, as a YAML file." required:"" placeholder:"FILE"`
-	Frame    string `help:"With --study: the data to fit, ${enum}." enum:"waves,diary" default:"waves"`
-	AsOf     int64  `help:"With --study: as of this position of the log; 0 is now." placeholder:"POSITION"`
+	Data     string   `help:"CSV file to fit; with --study, the data folder." env:"ASEM_DATA" placeholder:"FILE|DIR"`
+	Study    string   `help:"Fit this study's data instead of a file." placeholder:"CODE"`
+	Postgres string   `help:"With --study: the PostgreSQL database that keeps it." env:"ASEM_POSTGRES" placeholder:"URL"`
+	Spec     string   `help:"The model, as a YAML file." required:"" placeholder:"FILE"`
+	Frame    string   `help:"With --study: the data to fit, ${enum}." enum:"waves,diary" default:"waves"`
+	AsOf     int64    `help:"With --study: as of this position of the log; 0 is now." placeholder:"POSITION"`
 	NA       []string `help:"Texts that mean a missing value in the file." default:",NA" name:"na" sep:"none" placeholder:"TEXT"`
-	JSON     bool   `help:"Print the result as JSON." name:"json"`
+	JSON     bool     `help:"Print the result as JSON." name:"json"`
 }
 
 func (c *fitCmd) Help() string {
@@ -88,11 +89,7 @@ func (c *fitCmd) load(ctx context.Context) (f *frame.Frame, from provenance, err
 
 // dataset returns a study's data for analysis: "waves" or "diary", as of a position.
 func (h *house) dataset(ctx context.Context, study, which string, position int64) (projections.Dataset, error) {
-	asOf := projections.AsOf{}
-	if position != 0 {
-		asOf.Position = eventsPosition(position)
-	}
-	v, err := h.read.View(ctx, asOf)
+	v, err := h.read.View(ctx, projections.AsOf{Position: events.Position(position)})
 	if err != nil {
 		return projections.Dataset{}, err
 	}

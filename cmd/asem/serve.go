@@ -14,7 +14,7 @@ import (
 
 	"asem/cmd/asem/internal/web"
 	"asem/domain"
-	"asem/events"
+	"asem/events/feed"
 	"asem/graphql"
 	"asem/projections"
 )
@@ -69,7 +69,11 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	following := make(chan error, 1)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	follower, err := h.newFollower(log, metrics)
+	consumers := make([]feed.Consumer, 0, len(projections.All(h.read)))
+	for _, p := range projections.All(h.read) {
+		consumers = append(consumers, p)
+	}
+	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics}, consumers...)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -79,7 +83,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		return errors.Join(err, listener.Close())
 	}
 	server := &http.Server{
-		Handler: h.routes(api, metrics), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: h.routes(api, metrics, follower), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 	}
 	base := "http://" + listener.Addr().String()
@@ -107,42 +111,50 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 }
 
 // routes lists everything that is served.
-func (h *house) routes(api http.Handler, metrics *prometheus.Registry) http.Handler {
+func (h *house) routes(api http.Handler, metrics *prometheus.Registry, follower *feed.Router) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
-	mux.Handle("GET /readyz", http.HandlerFunc(h.ready))
+	mux.Handle("GET /readyz", h.ready(follower))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries}))
 	return mux
 }
 
-// lagAllowed is how far read models may be behind and still be called ready.
+// lagAllowed is how far read models may be behind the log and still be called ready.
 const lagAllowed = 10_000
 
-// ready answers whether the read models follow the log.
-func (h *house) ready(w http.ResponseWriter, r *http.Request) {
-	head, err := h.log.Head(r.Context())
-	if err != nil {
-		http.Error(w, "the log cannot be read", http.StatusServiceUnavailable)
-		return
-	}
-	states, err := h.read.States(r.Context())
-	if err != nil {
-		http.Error(w, "the read models cannot be read", http.StatusServiceUnavailable)
-		return
-	}
-	status := http.StatusOK
-	var lines []string
-	for _, s := range states {
-		if head-s.Position > lagAllowed {
-			status = http.StatusServiceUnavailable
+// ready answers whether the read models follow the log, and which stand still.
+func (h *house) ready(follower *feed.Router) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		head, err := h.log.Head(r.Context())
+		if err != nil {
+			http.Error(w, "the log cannot be read", http.StatusServiceUnavailable)
+			return
 		}
-		lines = append(lines, fmt.Sprintf("%s: position %d of %d", s.Projection, s.Position, head))
-	}
-	w.WriteHeader(status)
-	for _, l := range lines {
-		fmt.Fprintln(w, l)
+		states, err := h.read.States(r.Context())
+		if err != nil {
+			http.Error(w, "the read models cannot be read", http.StatusServiceUnavailable)
+			return
+		}
+		still := map[string]string{}
+		for _, s := range follower.States() {
+			still[s.Name] = s.Failure
+		}
+		status, lines := http.StatusOK, []string{}
+		for _, s := range states {
+			line := fmt.Sprintf("%s: position %d of %d", s.Projection, s.Position, head)
+			if still[s.Projection] != "" {
+				status, line = http.StatusServiceUnavailable, line+", stands still; see the log"
+			}
+			if head-s.Position > lagAllowed {
+				status = http.StatusServiceUnavailable
+			}
+			lines = append(lines, line)
+		}
+		w.WriteHeader(status)
+		for _, l := range lines {
+			fmt.Fprintln(w, l)
+		}
 	}
 }
-

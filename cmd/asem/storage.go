@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofrs/flock"
 	_ "github.com/jackc/pgx/v5/stdlib" // the read models' driver for PostgreSQL
+	"github.com/mattn/go-isatty"
 
 	"asem/domain"
 	"asem/events"
@@ -101,14 +102,15 @@ func (s storage) with(ctx context.Context, do func(*house) error) (err error) {
 	return do(h)
 }
 
-// progressLine shows how far long work has come, on one line that is written over.
+// progressLine shows how far long work has come, on one line that is written over. It is silent where nobody looks:
+// when w is not a terminal.
 type progressLine struct {
 	w    io.Writer
 	last string
 }
 
 func (p *progressLine) show(what string, done, all int64) {
-	if all <= 0 {
+	if f, ok := p.w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) || all <= 0 {
 		return
 	}
 	line := fmt.Sprintf("%s: %d %%", what, 100*done/all)
