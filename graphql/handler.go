@@ -396,7 +396,8 @@ func operationOf(doc *ast.Document, name string) (*ast.OperationDefinition, erro
 	return found, nil
 }
 
-// introspects reports whether a document asks for the schema.
+// introspects reports whether a document asks for the schema. To ask whether a type of some name exists, by
+// __type(name: "X") { name }, does not count: it says less than any error about an unknown field.
 func introspects(doc *ast.Document) bool {
 	var in func(*ast.SelectionSet) bool
 	in = func(set *ast.SelectionSet) bool {
@@ -406,7 +407,8 @@ func introspects(doc *ast.Document) bool {
 		for _, s := range set.Selections {
 			switch s := s.(type) {
 			case *ast.Field:
-				if n := s.Name.Value; n == "__schema" || n == "__type" || in(s.SelectionSet) {
+				switch {
+				case s.Name.Value == "__schema", s.Name.Value == "__type" && !onlyNames(s.SelectionSet), in(s.SelectionSet):
 					return true
 				}
 			case *ast.InlineFragment:
@@ -430,6 +432,16 @@ func introspects(doc *ast.Document) bool {
 		}
 	}
 	return false
+}
+
+// onlyNames reports whether a selection holds nothing but the fields name and __typename.
+func onlyNames(set *ast.SelectionSet) bool {
+	for _, s := range set.Selections {
+		if f, ok := s.(*ast.Field); !ok || f.Name.Value != "name" && f.Name.Value != "__typename" {
+			return false
+		}
+	}
+	return true
 }
 
 func locations(e gqlerrors.FormattedError) []map[string]int {

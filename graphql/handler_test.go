@@ -299,6 +299,8 @@ func TestWhatIsForbiddenLooksAbsent(t *testing.T) {
 		assert.NotContains(t, fmt.Sprint(s.ask(t, token, `{studies(first:5){totalCount nodes{code}}}`, nil)), "Study S")
 	}
 	assert.Contains(t, fmt.Sprint(s.ask(t, "", `{__schema{queryType{name}}}`, nil)), "signed in")
+	assert.Contains(t, fmt.Sprint(s.ask(t, "", `{__type(name:"Study"){fields{name}}}`, nil)), "signed in")
+	assert.Contains(t, fmt.Sprint(s.ask(t, "", `fragment F on __Type {fields{name}} {__type(name:"Study"){...F}}`, nil)), "signed in")
 	assert.NotContains(t, fmt.Sprint(s.ask(t, "", `{studie(first:5){totalCount}}`, nil)), "Did you mean")
 }
 

@@ -43,22 +43,25 @@ func nearest(name string, among []string) []string {
 	return names
 }
 
-// edits counts the letters to insert, remove or replace to make b of a (Levenshtein's distance).
+// edits counts the letters to insert, remove, replace or swap with their neighbour to make b of a (the distance of optimal
+// string alignment).
 func edits(a, b []rune) int {
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i, x := range a {
-		before := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j, y := range b {
-			change := before
+			change := last[j]
 			if x != y {
 				change++
 			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			row[j+1] = min(change, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && x == b[j-1] && a[i-1] == y {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -60,12 +60,16 @@ func readTable(src Source, delimiter rune, p *problems) *table {
 			return t
 		}
 		line, _ := r.FieldPos(0)
+		valid := true
 		for i, c := range cells {
 			if cells[i] = strings.TrimSpace(c); !utf8.ValidString(c) {
 				p.at(t.at(line, t.columnName(i)), "the cell is not UTF-8; save the file as UTF-8")
+				valid = false
 			}
 		}
 		switch {
+		case !valid && t.header == nil:
+			return t
 		case t.header == nil:
 			if !t.takeHeader(line, cells, delimiter, p) {
 				return t
@@ -74,8 +78,9 @@ func readTable(src Source, delimiter rune, p *problems) *table {
 			ragged = line
 			p.at(t.at(line, ""), "the row has %s; the header has %d", cellCount(len(cells)), len(t.header))
 		default:
-			t.rows = append(t.rows, row{line, cells})
-			ragged = 0
+			if ragged = 0; valid {
+				t.rows = append(t.rows, row{line, cells})
+			}
 		}
 	}
 	switch {
