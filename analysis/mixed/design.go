@@ -20,6 +20,8 @@ type design struct {
 	person     []int // of each row, numbered from 0 over all couples
 	time       []float64
 	roleLevels []string
+	couples    []string // labels, by number
+	persons    []string // labels, by number: the person's within the couple
 
 	y         []float64
 	x         []float64 // n x p row-major, of full column rank
@@ -27,7 +29,9 @@ type design struct {
 	xTerm     []int     // term of each column, an index into termNames
 	xRole     []string  // level of the role column to which each column belongs; empty if to both partners or to a difference
 	termNames []string
-	fixed     *side    // the formula behind x
+	xAt       []int // place of each column among all columns of the formula, dropped ones included
+	fixed     *side // the formula behind x
+	eval      evaluator
 	dropped   []string // columns that earlier ones determine
 
 	random  []randomTerm
@@ -42,6 +46,8 @@ type randomTerm struct {
 	names  []string  // length q
 	z      []float64 // n x q row-major
 	diag   bool      // uncorrelated: written with ||
+
+	byPerson bool // the groups are persons
 }
 
 // buildDesign reads the formulas of a spec and applies them to a frame.
@@ -66,6 +72,11 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	if len(d.y) == 0 {
 		return d, nil
 	}
+	for _, sd := range append([]*side{fixed}, sides(randoms)...) {
+		for _, v := range sd.variables {
+			v.dropLevels(d.rows)
+		}
+	}
 	columns, err := fixed.columns(d.rows, treatmentContrasts)
 	if err != nil {
 		return nil, err
@@ -73,9 +84,9 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	columns, d.dropped = independent(columns)
 	d.x = rowMajor(columns, len(d.rows))
 	for _, c := range columns {
-		d.xNames, d.xTerm, d.xRole = append(d.xNames, c.name), append(d.xTerm, c.term), append(d.xRole, c.role)
+		d.xNames, d.xTerm, d.xRole, d.xAt = append(d.xNames, c.name), append(d.xTerm, c.term), append(d.xRole, c.role), append(d.xAt, c.at)
 	}
-	d.termNames, d.fixed = fixed.termNames(), fixed
+	d.termNames, d.fixed, d.eval = fixed.termNames(), fixed, b.eval
 	for _, r := range randoms {
 		columns, err := r.side.columns(d.rows, treatmentContrasts)
 		if err != nil {
@@ -88,7 +99,7 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 		for _, c := range columns {
 			names = append(names, c.name)
 		}
-		d.random = append(d.random, randomTerm{label: r.label, group: r.group(d), names: names, z: rowMajor(columns, len(d.rows)), diag: r.diag})
+		d.random = append(d.random, randomTerm{label: r.label, group: r.group(d), names: names, z: rowMajor(columns, len(d.rows)), diag: r.diag, byPerson: r.byPerson})
 		t := &d.random[len(d.random)-1]
 		for _, g := range t.group {
 			t.groups = max(t.groups, g+1)
@@ -104,6 +115,8 @@ type builder struct {
 	eval evaluator
 	y    []float64
 	all  []int // every usable row in canonical order
+
+	coupleLevels []string
 }
 
 // need returns a column that the spec names.
@@ -262,6 +275,7 @@ func (b *builder) order() error {
 		slices.SortFunc(b.all, byPlace)
 	}
 	b.d.couple, b.d.role, b.d.time = couple, role, time // of the frame's rows; keep reduces them to the kept
+	b.coupleLevels = coupleLevels
 	return b.people(couple, who, coupleLevels, whoLevels)
 }
 
@@ -281,6 +295,11 @@ func (b *builder) people(couple, who []int, coupleLevels, whoLevels []string) er
 		k := [2]int{couple[r], who[r]}
 		if _, ok := number[k]; !ok {
 			number[k] = len(number)
+			label := ""
+			if whoLevels != nil {
+				label = whoLevels[who[r]]
+			}
+			b.d.persons = append(b.d.persons, label)
 		}
 		person[r] = number[k]
 		if whoLevels != nil {
@@ -307,7 +326,7 @@ func (b *builder) people(couple, who []int, coupleLevels, whoLevels []string) er
 		}
 	}
 	b.d.person = person
-	b.eval = evaluator{f: b.f, spec: b.spec, couple: couple, person: person, others: others, time: time, at: at, crowd: b.eval.crowd}
+	b.eval = evaluator{f: b.f, spec: b.spec, couple: couple, person: person, others: others, time: time, at: at, crowd: b.eval.crowd, learnt: map[string][]float64{}}
 	return nil
 }
 
@@ -458,6 +477,7 @@ func (b *builder) keep(all []*side) {
 		}
 		if _, ok := number[couple[r]]; !ok {
 			number[couple[r]] = len(number)
+			d.couples = append(d.couples, b.coupleLevels[couple[r]])
 		}
 		d.rows, d.y = append(d.rows, r), append(d.y, b.y[r])
 		d.couple, d.role, d.person, d.time = append(d.couple, number[couple[r]]), append(d.role, role[r]), append(d.person, person[r]), append(d.time, time[r])
@@ -549,6 +569,7 @@ func (s *side) termNames() []string {
 type column struct {
 	name   string
 	term   int    // 0 is the intercept, i the i-th term of the formula
+	at     int    // place among the columns of the formula
 	role   string // level of the role column that it singles out; empty if none
 	values []float64
 }
@@ -598,7 +619,7 @@ func (s *side) columns(rows []int, by contrasts) ([]column, error) {
 			return nil, s.tooWide()
 		}
 		for _, c := range made {
-			c.term = i + 1
+			c.term, c.at = i+1, len(out)
 			out = append(out, c)
 		}
 	}
@@ -613,43 +634,65 @@ func (c column) times(d column) column {
 	return column{name: c.name + ":" + d.name, role: cmp.Or(c.role, d.role), values: apply(c.values, d.values, func(a, b float64) float64 { return a * b })}
 }
 
-// code returns the columns of a variable over the kept rows. Levels that occur in no kept row have none.
+// dropLevels leaves out the levels of a factor that occur in none of the rows.
+func (v *variable) dropLevels(rows []int) {
+	if !v.isFactor() {
+		return
+	}
+	number := make([]int, len(v.levels)) // -1 where it does not occur
+	for l := range number {
+		number[l] = -1
+	}
+	for _, r := range rows {
+		number[v.codes[r]] = 0
+	}
+	levels := []string{}
+	for l, name := range v.levels {
+		if number[l] == 0 {
+			number[l] = len(levels)
+			levels = append(levels, name)
+		}
+	}
+	codes := make([]int, len(v.codes))
+	for r, c := range v.codes {
+		if codes[r] = -1; c >= 0 {
+			codes[r] = number[c]
+		}
+	}
+	v.codes, v.levels = codes, levels
+}
+
+// code returns the columns of a variable over some rows of its frame.
 func (v *variable) code(rows []int, full bool, by contrasts) []column {
 	var out []column
-	if !v.isFactor() {
-		for i, c := range v.columns {
-			x := make([]float64, len(rows))
-			for k, r := range rows {
-				x[k] = c[r]
-			}
-			out = append(out, column{name: v.name + v.suffix[i], values: x})
+	for i, c := range v.columns {
+		x := make([]float64, len(rows))
+		for k, r := range rows {
+			x[k] = c[r]
 		}
-		return out
+		out = append(out, column{name: v.name + v.suffix[i], values: x})
 	}
-	occurs := make([]bool, len(v.levels))
-	levels := 0
-	for _, r := range rows {
-		if !occurs[v.codes[r]] {
-			occurs[v.codes[r]] = true
-			levels++
-		}
+	levels := v.levels
+	base := -1
+	switch {
+	case full || len(levels) == 0:
+	case by == sumContrasts:
+		base = len(levels) - 1
+		levels = levels[:base]
+	default:
+		base = 0
 	}
-	if levels > maxColumns+1 {
-		levels = maxColumns + 2 // enough for the caller to refuse
-	}
-	reference := !full
-	for l, name := range v.levels {
-		if !occurs[l] || len(out) == levels {
-			continue
-		}
-		if reference { // the first level that occurs
-			reference = false
+	for l, name := range levels {
+		if l == base || len(out) > maxColumns { // more will be refused
 			continue
 		}
 		x := make([]float64, len(rows))
 		for k, r := range rows {
-			if v.codes[r] == l {
+			switch {
+			case v.codes[r] == l:
 				x[k] = 1
+			case v.codes[r] == base && by == sumContrasts:
+				x[k] = -1
 			}
 		}
 		c := column{name: v.name + name, values: x}
@@ -657,34 +700,6 @@ func (v *variable) code(rows []int, full bool, by contrasts) []column {
 			c.role = name
 		}
 		out = append(out, c)
-	}
-	if !full && by == sumContrasts {
-		return v.sum(rows, occurs)
-	}
-	return out
-}
-
-// sum returns the sum contrasts of a factor over the given rows.
-func (v *variable) sum(rows []int, occurs []bool) []column {
-	last := len(v.levels) - 1
-	for last >= 0 && !occurs[last] {
-		last--
-	}
-	var out []column
-	for l, name := range v.levels {
-		if !occurs[l] || l == last {
-			continue
-		}
-		x := make([]float64, len(rows))
-		for k, r := range rows {
-			switch v.codes[r] {
-			case l:
-				x[k] = 1
-			case last:
-				x[k] = -1
-			}
-		}
-		out = append(out, column{name: v.name + name, values: x})
 	}
 	return out
 }

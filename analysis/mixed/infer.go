@@ -103,12 +103,9 @@ func (m *Model) result(s *search) *Fit {
 	if s.hess == nil {
 		return f
 	}
-	f.Beta = make([]float64, p)
-	copy(f.Beta, s.w.gamma)
-	r := blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}
-	blas64.Trsv(blas.NoTrans, r, vector(f.Beta))
-	for i := range f.Beta {
-		f.Beta[i] = m.scale.b0[i] + m.scale.y*f.Beta[i]
+	f.Beta = m.toNatural(s.w.gamma)
+	for i, b := range m.scale.b0 {
+		f.Beta[i] += b
 	}
 	f.VBeta = m.natural(s.w.c)
 	if m.spec.Method == ML {
@@ -126,6 +123,16 @@ func (m *Model) result(s *search) *Fit {
 	f.covariances()
 	f.infer()
 	return f
+}
+
+// toNatural brings coefficients of the engine's scale to that of the columns: s R^-1 g.
+func (m *Model) toNatural(g []float64) []float64 {
+	b := append([]float64(nil), g...)
+	blas64.Trsv(blas.NoTrans, blas64.Triangular{N: len(b), Stride: len(b), Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}, vector(b))
+	for i := range b {
+		b[i] *= m.scale.y
+	}
+	return b
 }
 
 // natural brings a p x p covariance of the engine's scale to that of the columns: s^2 R^-1 C R^-T.

@@ -195,6 +195,141 @@ func TestRobustInferenceAgreesWithClubSandwich(t *testing.T) {
 	assert.ErrorContains(t, err, `robust is "CR3"; expected CR0 or CR2`)
 }
 
+// lme4's ranef, fitted and residuals; R2 by the formulas of Nakagawa & Schielzeth in R.
+func TestEffectsAndResidualsAgreeWithLme4(t *testing.T) {
+	r, f := readSmallSample(t)
+	got := fit(t, f, smallSpec(""))
+	effects, err := got.GroupEffects()
+	require.NoError(t, err)
+	require.Len(t, effects[0], len(r.Lmer.Ranef))
+	for i, e := range effects[0] {
+		assert.Equal(t, strconv.Itoa(i+1), e.Couple)
+		for k := range e.Values {
+			assert.InDelta(t, r.Lmer.Ranef[i][k], e.Values[k], 1e-5)
+			assert.True(t, e.SE[k] > 0 && e.SE[k] < 1)
+		}
+	}
+	res, err := got.Residuals()
+	require.NoError(t, err)
+	ss := 0.0
+	for i, row := range res.Row {
+		assert.InDelta(t, r.Lmer.Fitted[row], res.Couple[i], 1e-5)
+		assert.InDelta(t, r.Lmer.Marginal[row], res.Marginal[i], 1e-5)
+		assert.InDelta(t, r.Lmer.Conditional[row], res.Conditional[i], 1e-5)
+		assert.InEpsilon(t, res.Conditional[i]/got.Residual.SD[0], res.Pearson[i], 1e-9)
+		ss += res.Whitened[i] * res.Whitened[i]
+	}
+	assert.InEpsilon(t, got.Rows-len(got.Beta), ss, 1e-5, "at the REML estimates r'V^-1 r = n - p")
+	e, err := got.Explained()
+	require.NoError(t, err)
+	assert.InEpsilon(t, r.Lmer.Nakagawa.Marginal, e.Marginal, 1e-5)
+	assert.InEpsilon(t, r.Lmer.Nakagawa.Conditional, e.Conditional, 1e-5)
+	assert.InEpsilon(t, e.Random[0]/(e.Random[0]+e.Residual), e.ICC[0], 1e-12)
+}
+
+func TestPredictionsAgreeWithR(t *testing.T) {
+	r, f := readSmallSample(t)
+	got := fit(t, f, smallSpec(""))
+	data := newFrame(t, frame.Categorical("role", []string{"h", "w", "w"}), frame.Numeric("time", []float64{0, 2, 5.5}), frame.Numeric("x", []float64{0, 0.5, -1}), frame.Categorical("arm", []string{"a", "b", "c"}))
+	p, err := got.Predict(data)
+	require.NoError(t, err)
+	for i, w := range r.Lmer.Predict.Mean {
+		assert.InEpsilon(t, w, p[i].Mean, 1e-6)
+		assert.InEpsilon(t, r.Lmer.Predict.SE[i], p[i].SE, 1e-5)
+		assert.True(t, p[i].Lower < p[i].Mean && p[i].Mean < p[i].Upper)
+	}
+	for name, c := range map[string]struct {
+		column frame.Column
+		want   string
+	}{
+		"an unknown level": {frame.Categorical("arm", []string{"a", "d", "c"}), `column "arm": row 2 is "d", which is none of the levels`},
+		"a missing value":  {frame.Categorical("arm", []string{"a", "", "c"}), `column "arm": row 2 is missing`},
+		"a missing column": {frame.Categorical("army", []string{"a", "b", "c"}), `a column named "arm"; did you mean "army"?`},
+	} {
+		d := newFrame(t, frame.Categorical("role", []string{"h", "w", "w"}), frame.Numeric("time", []float64{0, 2, 5.5}), frame.Numeric("x", []float64{0, 0.5, -1}), c.column)
+		_, err := got.Predict(d)
+		assert.ErrorContains(t, err, c.want, name)
+	}
+}
+
+// Predicting the rows of the fit gives its fitted values, whatever functions the formula uses.
+func TestPredictingTheSameRowsGivesTheFittedValues(t *testing.T) {
+	f := growthFrame(t, simulateGrowth(21, 25, 4, 0.2))
+	s := growthSpec()
+	s.Fixed = "0 + role + poly(time, 2) + role:scale(x) + I(x^2) + within(y):time + log(x + 10)"
+	s.Random = "(1 | couple)"
+	got := fit(t, f, s)
+	res, err := got.Residuals()
+	require.NoError(t, err)
+	x, _ := f.Column("x")
+	y, _ := f.Column("y")
+	couple, _ := f.Column("couple")
+	role, _ := f.Column("role")
+	means := map[string][2]float64{}
+	for r := range f.Rows() {
+		k := couple.Label(r) + role.Label(r)
+		means[k] = [2]float64{means[k][0] + y.Values[r], means[k][1] + 1}
+	}
+	within := make([]float64, f.Rows())
+	for r := range within {
+		k := means[couple.Label(r)+role.Label(r)]
+		within[r] = y.Values[r] - k[0]/k[1]
+	}
+	data, err := f.With(frame.Numeric("within(y)", within))
+	require.NoError(t, err)
+	one := data.Take(res.Row[3:4]) // a single row knows neither the mean of scale() nor the levels
+	p, err := got.Predict(one)
+	require.NoError(t, err)
+	assert.InDelta(t, res.Fitted[3], p[0].Mean, 1e-9)
+	all, err := got.Predict(data)
+	require.NoError(t, err)
+	for i, r := range res.Row {
+		assert.InDelta(t, res.Fitted[i], all[r].Mean, 1e-9)
+	}
+	_, err = got.Predict(f)
+	assert.ErrorContains(t, err, `new data need a column named "within(y)"`)
+	require.Len(t, x.Values, f.Rows())
+}
+
+// With a linear model and centred predictors a trajectory is intercept and slope.
+func TestTrajectories(t *testing.T) {
+	f := growthFrame(t, simulateGrowth(22, 60, 4, 0.2))
+	s := growthSpec()
+	s.Fixed = "0 + role + role:time"
+	got := fit(t, f, s)
+	tr, err := got.Trajectories([]float64{0, 2.5})
+	require.NoError(t, err)
+	require.Len(t, tr, 2)
+	for i, role := range []string{"h", "w"} {
+		assert.Equal(t, role, tr[i].Role)
+		at0, at2 := tr[i].Points[0], tr[i].Points[1]
+		assert.InDelta(t, got.Beta[i], at0.Mean, 1e-9)
+		assert.InEpsilon(t, got.Parameters[i].SE, at0.SE, 1e-9)
+		assert.InEpsilon(t, got.Parameters[i].DF, at0.DF, 1e-9)
+		assert.InDelta(t, got.Beta[i]+2.5*got.Beta[2+i], at2.Mean, 1e-9)
+	}
+	s.Fixed, s.Role, s.Person, s.Residual.Variance, s.Random = "poly(time, 2) * x + I(time^3)", "", "role", "", "(1 | couple)"
+	got = fit(t, f, s)
+	tr, err = got.Trajectories([]float64{0, 1, 2, 3})
+	require.NoError(t, err)
+	require.Len(t, tr, 1)
+	x, _ := f.Column("x")
+	mean := 0.0
+	for _, v := range x.Values {
+		mean += v / float64(f.Rows())
+	}
+	data := newFrame(t, frame.Numeric("time", []float64{0, 1, 2, 3}), frame.Numeric("x", []float64{mean, mean, mean, mean}))
+	want, err := got.Predict(data)
+	require.NoError(t, err)
+	for i := range want {
+		assert.InDelta(t, want[i].Mean, tr[0].Points[i].Mean, 1e-9)
+		assert.InEpsilon(t, want[i].SE, tr[0].Points[i].SE, 1e-6)
+	}
+	s.Fixed = "within(time) + x"
+	_, err = fit(t, f, s).Trajectories([]float64{0})
+	assert.ErrorContains(t, err, "set time in within(time)")
+}
+
 func TestContrastsRefused(t *testing.T) {
 	_, f := readSmallSample(t)
 	r := fit(t, f, smallSpec(""))

@@ -10,6 +10,7 @@ import (
 
 // variable is a column of a design before coding: numbers (one or more columns, as poly makes) or a factor.
 type variable struct {
+	node    *node // of the formula
 	name    string
 	columns [][]float64 // numeric: one slice a column, over all rows of the frame; NaN is missing
 	suffix  []string    // what is appended to name for each column; one empty text for a single column
@@ -43,6 +44,32 @@ type evaluator struct {
 	time   []float64
 	at     map[moment]int
 	crowd  string // a couple with more than two persons on an occasion, if there is one
+
+	// learnt holds what functions of whole columns took from the data, by how the call is written: the mean and standard
+	// deviation of scale(), the recurrence of poly(). With new set it is used, not learnt, and columns are looked up under
+	// the name of any part of a formula, so that new data can give "partner(x)" as it is.
+	learnt map[string][]float64
+	new    bool
+}
+
+// given returns the column of new data that is named like a part of a formula.
+func (e *evaluator) given(n *node) (frame.Column, bool) {
+	if !e.new {
+		return frame.Column{}, false
+	}
+	return e.f.Column(n.String())
+}
+
+// learn returns what a call took from the data, making it of the data if there is none yet.
+func (e *evaluator) learn(n *node, from func() ([]float64, error)) ([]float64, error) {
+	if l, ok := e.learnt[n.String()]; ok {
+		return l, nil
+	}
+	l, err := from()
+	if err == nil {
+		e.learnt[n.String()] = l
+	}
+	return l, err
 }
 
 // moment is a person on an occasion.
@@ -53,11 +80,14 @@ type moment struct {
 
 // variable evaluates a name or a call.
 func (e *evaluator) variable(n *node) (*variable, error) {
-	v := &variable{name: n.String(), suffix: []string{""}}
-	if n.op == "name" {
-		c, err := e.column(n)
-		if err != nil {
-			return nil, err
+	v := &variable{node: n, name: n.String(), suffix: []string{""}}
+	c, given := e.given(n)
+	if n.op == "name" || given {
+		var err error
+		if !given {
+			if c, err = e.column(n); err != nil {
+				return nil, err
+			}
 		}
 		if !c.IsNumeric() || n.text == e.spec.Role || n.text == e.spec.Couple || n.text == e.spec.Person {
 			v.codes, v.levels = levelsOf(c)
@@ -112,6 +142,9 @@ var functions = map[string]func(float64) float64{"log": math.Log, "exp": math.Ex
 // number evaluates arithmetic and numeric functions over all rows.
 func (e *evaluator) number(n *node) ([]float64, error) {
 	rows := e.f.Rows()
+	if c, ok := e.given(n); ok && c.IsNumeric() {
+		return c.Values, nil
+	}
 	switch n.op {
 	case "num":
 		out := make([]float64, rows)
@@ -197,6 +230,9 @@ func (e *evaluator) partners(n *node) error {
 
 // persons refuses functions that need to know who is who where nothing tells.
 func (e *evaluator) persons(n *node) error {
+	if e.new {
+		return formulaError(e.src, n.at, "new data need a column named %q, for whose it would be is not known", n)
+	}
 	if e.spec.Role == "" && e.spec.Person == "" {
 		return formulaError(e.src, n.at, "%s() needs a role or a person column to tell the partners apart", n.text)
 	}
@@ -239,10 +275,7 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	case "I":
 		return x, nil
 	case "scale":
-		if x = standardise(x); x == nil {
-			return nil, formulaError(e.src, n.at, "%s does not vary, so it has no standard deviation to be scaled by", n.args[0])
-		}
-		return x, nil
+		return e.scale(n, x)
 	case "partner":
 		out := make([]float64, len(x))
 		for r := range out {
@@ -348,26 +381,31 @@ func (e *evaluator) personMeans(x []float64) (means map[int]float64, grand float
 	return means, grand / float64(len(order))
 }
 
-// standardise centres x and divides it by its standard deviation, over the rows where it is there. It returns nil if
-// x does not vary.
-func standardise(x []float64) []float64 {
-	sum, n := 0.0, 0.0
-	for _, v := range x {
-		if !math.IsNaN(v) {
-			sum, n = sum+v, n+1
+// scale centres x and divides it by its standard deviation, both over the rows where it is there.
+func (e *evaluator) scale(n *node, x []float64) ([]float64, error) {
+	by, err := e.learn(n, func() ([]float64, error) {
+		sum, count := 0.0, 0.0
+		for _, v := range x {
+			if !math.IsNaN(v) {
+				sum, count = sum+v, count+1
+			}
 		}
-	}
-	mean, ss := sum/n, 0.0
-	for _, v := range x {
-		if !math.IsNaN(v) {
-			ss += (v - mean) * (v - mean)
+		mean, ss := sum/count, 0.0
+		for _, v := range x {
+			if !math.IsNaN(v) {
+				ss += (v - mean) * (v - mean)
+			}
 		}
+		sd := math.Sqrt(ss / (count - 1))
+		if !(sd > 0) {
+			return nil, formulaError(e.src, n.at, "%s does not vary, so it has no standard deviation to be scaled by", n.args[0])
+		}
+		return []float64{mean, sd}, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	sd := math.Sqrt(ss / (n - 1))
-	if !(sd > 0) {
-		return nil
-	}
-	return apply(x, x, func(v, _ float64) float64 { return (v - mean) / sd })
+	return apply(x, x, func(v, _ float64) float64 { return (v - by[0]) / by[1] }), nil
 }
 
 // poly returns orthogonal polynomials of degree 1 to k, as R's poly(): orthonormal over the rows where x is
@@ -387,48 +425,22 @@ func (e *evaluator) poly(n *node, v *variable) (*variable, error) {
 	if err != nil {
 		return nil, err
 	}
-	distinct := map[float64]bool{}
-	mean, count := 0.0, 0.0
-	for _, a := range x {
-		if !math.IsNaN(a) {
-			distinct[a] = true
-			mean, count = mean+a, count+1
-		}
+	r, err := e.learn(n, func() ([]float64, error) { return e.recurrence(n, x, k) })
+	if err != nil {
+		return nil, err
 	}
-	if len(distinct) <= k {
-		return nil, formulaError(e.src, n.at, "%s has %d different values; degree %d needs more than %d", n.args[0], len(distinct), k, k)
-	}
-	mean /= count
-	inner := func(a, b []float64) (s float64) {
-		for r := range x {
-			if !math.IsNaN(x[r]) {
-				s += a[r] * b[r]
-			}
-		}
-		return s
-	}
-	ones := apply(x, x, func(float64, float64) float64 { return 1 })
-	z := apply(x, x, func(a, _ float64) float64 { return a - mean })
-	basis := [][]float64{ones, z}
-	for len(basis) <= k {
-		p, q := basis[len(basis)-1], basis[len(basis)-2]
-		zp := apply(z, p, func(a, b float64) float64 { return a * b })
-		alpha, beta := inner(zp, p)/inner(p, p), inner(p, p)/inner(q, q)
-		next := make([]float64, len(x))
-		for r := range next {
-			next[r] = (z[r]-alpha)*p[r] - beta*q[r]
-		}
-		basis = append(basis, next)
-	}
+	mean, r := r[0], r[1:]
 	v.suffix = nil
-	for d, p := range basis[1:] {
-		norm := math.Sqrt(inner(p, p))
-		v.columns = append(v.columns, apply(p, x, func(a, there float64) float64 {
-			if math.IsNaN(there) {
-				return math.NaN()
-			}
-			return a / norm
-		}))
+	before, p := make([]float64, len(x)), apply(x, x, func(float64, float64) float64 { return 1 })
+	for d := range k {
+		alpha, beta, norm := r[3*d], r[3*d+1], r[3*d+2]
+		next, column := make([]float64, len(x)), make([]float64, len(x))
+		for i := range x { // missing values stay so: x is a factor of each term
+			next[i] = (x[i]-mean-alpha)*p[i] - beta*before[i]
+			column[i] = next[i] / norm
+		}
+		before, p = p, next
+		v.columns = append(v.columns, column)
 		suffix := strconv.Itoa(d + 1)
 		if k == 1 {
 			suffix = ""
@@ -436,6 +448,46 @@ func (e *evaluator) poly(n *node, v *variable) (*variable, error) {
 		v.suffix = append(v.suffix, suffix)
 	}
 	return v, nil
+}
+
+// recurrence returns the mean of x and then alpha, beta and the length for each degree d from 1 to k, such that
+// p_d = (x - mean - alpha) p_(d-1) - beta p_(d-2) are orthogonal over the rows where x is there.
+func (e *evaluator) recurrence(n *node, x []float64, k int) ([]float64, error) {
+	var there []float64
+	distinct := map[float64]bool{}
+	for _, a := range x {
+		if !math.IsNaN(a) {
+			distinct[a] = true
+			there = append(there, a)
+		}
+	}
+	if len(distinct) <= k {
+		return nil, formulaError(e.src, n.at, "%s has %d different values; degree %d needs more than %d", n.args[0], len(distinct), k, k)
+	}
+	mean := 0.0
+	for _, a := range there {
+		mean += a / float64(len(there))
+	}
+	for i := range there { // far from zero the sums below would lose digits
+		there[i] -= mean
+	}
+	out := []float64{mean}
+	before, p := make([]float64, len(there)), apply(there, there, func(float64, float64) float64 { return 1 })
+	length := 0.0 // of before, squared
+	for range k {
+		pp := dot(p, p)
+		alpha, beta := dot(there, apply(p, p, func(a, b float64) float64 { return a * b }))/pp, 0.0
+		if length > 0 {
+			beta = pp / length
+		}
+		next := make([]float64, len(there))
+		for i, a := range there {
+			next[i] = (a-alpha)*p[i] - beta*before[i]
+		}
+		before, p, length = p, next, pp
+		out = append(out, alpha, beta, norm(next))
+	}
+	return out, nil
 }
 
 // nearest suggests the name that differs least, if one is near.
