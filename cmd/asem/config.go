@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -21,6 +22,11 @@ func yamlConfig(r io.Reader) (kong.Resolver, error) {
 		return nil, fmt.Errorf("configuration: %s", yaml.FormatError(err, false, false))
 	}
 	return kong.ResolverFunc(func(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range flag.Envs {
+			if _, set := os.LookupEnv(name); set { // the environment goes before the file
+				return nil, nil
+			}
+		}
 		if parent.Command != nil {
 			if below, ok := values[parent.Command.Name].(map[string]any); ok {
 				if v, ok := below[flag.Name]; ok {

@@ -22,7 +22,7 @@ type fitCmd struct {
 	Spec     string   `help:"The model, as a YAML file." required:"" placeholder:"FILE"`
 	Frame    string   `help:"With --study: the data to fit, ${enum}." enum:"waves,diary" default:"waves"`
 	AsOf     int64    `help:"With --study: as of this position of the log; 0 is now." placeholder:"POSITION"`
-	NA       []string `help:"Texts that mean a missing value in the file." default:",NA" name:"na" sep:"none" placeholder:"TEXT"`
+	NA       []string `help:"Texts that mean a missing value in the file, besides the empty one; NA if none is given." name:"na" placeholder:"TEXT"`
 	JSON     bool     `help:"Print the result as JSON." name:"json"`
 }
 
@@ -80,11 +80,18 @@ func (c *fitCmd) load(ctx context.Context) (f *frame.Frame, from provenance, err
 		return nil, from, &domain.Error{Code: domain.Invalid, Path: c.Data, Message: "the file cannot be read", Err: err}
 	}
 	sum := sha256.Sum256(text)
-	f, err = frame.ReadCSV(bytes.NewReader(text), frame.CSVOptions{Missing: c.NA})
+	f, err = frame.ReadCSV(bytes.NewReader(text), c.csvOptions())
 	if err != nil {
 		return nil, from, &domain.Error{Code: domain.Invalid, Path: c.Data, Message: err.Error()}
 	}
 	return f, provenance{data: hex.EncodeToString(sum[:])}, nil
+}
+
+func (c *fitCmd) csvOptions() frame.CSVOptions {
+	if len(c.NA) == 0 {
+		return frame.CSVOptions{}
+	}
+	return frame.CSVOptions{Missing: append([]string{""}, c.NA...)}
 }
 
 // dataset returns a study's data for analysis: "waves" or "diary", as of a position.

@@ -11,7 +11,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
 
-	"asem/domain"
 	"asem/events"
 )
 
@@ -59,7 +58,9 @@ func (p *Publisher) Publish(topic string, list ...*message.Message) error {
 		if err != nil {
 			return fmt.Errorf("publish to %s: %w", topic, err)
 		}
-		w.Events = append(w.Events, events.Envelope{ID: id, Type: MessageType, Schema: 1, OccurredAt: time.Now(), By: domain.Actor{Role: domain.ActorSystem, Subject: "watermill"}, Payload: payload})
+		e := events.Envelope{ID: id, Type: MessageType, Schema: 1, OccurredAt: time.Now(), Payload: payload}
+		e.By.Role, e.By.Subject = "system", "watermill"
+		w.Events = append(w.Events, e)
 	}
 	command := uuid.New()
 	for { // the stream has many writers, and none of them cares for its version
