@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"asem/domain"
 )
@@ -156,24 +157,18 @@ func (d *document) validateWording(in domain.Instrument) {
 	for _, r := range refusals(in.Validate()) {
 		path := r.Path
 		var i int
-		var rest string
+		var rest string // text.en, or anchors.en.6
 		if n, _ := fmt.Sscanf(r.Path, "items[%d].%s", &i, &rest); n == 2 && i < len(in.Items) {
-			path = "items." + in.Items[i].ID
-			if !d.has[path+"."+rest] {
-				rest = trimFirst(rest)
+			id := in.Items[i].ID
+			_, inside, _ := strings.Cut(rest, ".")
+			path = "items." + id
+			for _, written := range []string{"items." + id + "." + inside, "itemAnchors." + id + "." + inside, rest} {
+				if d.has[written] {
+					path = written
+					break
+				}
 			}
-			path += "." + rest
 		}
 		d.wrong(path, "%s", r.Message)
 	}
-}
-
-// trimFirst takes the first name off a path.
-func trimFirst(path string) string {
-	for i := range path {
-		if path[i] == '.' {
-			return path[i+1:]
-		}
-	}
-	return ""
 }
