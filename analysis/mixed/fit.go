@@ -225,6 +225,7 @@ func (s *search) finish(ctx context.Context) error {
 			break
 		}
 	}
+	s.eval(s.theta, s.grad) // the last point tried may have been another
 	s.judge(decrement)
 	return nil
 }

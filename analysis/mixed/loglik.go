@@ -61,6 +61,9 @@ func (m *Model) LogLik(theta, score []float64, w *Workspace) float64 {
 	logDet := 0.0
 	clear(w.cross)
 	for i, pat := range s.patterns {
+		if pat.couples == 0 { // in a bootstrap sample
+			continue
+		}
 		n := pat.layout.n
 		m.cov.fill(pat.layout, theta, w.v, w)
 		ld, ok := invert(n, w.v, w.w[i])
@@ -137,6 +140,9 @@ func (m *Model) score(theta, score []float64, w *Workspace) {
 	w.q[i] = 1
 	clear(score)
 	for i, pat := range s.patterns {
+		if pat.couples == 0 {
+			continue
+		}
 		n := pat.layout.n
 		pat.moment(w.q, w.m, p, w)
 		wi, d := square(n, w.w[i]), square(n, w.d[:n*n])
