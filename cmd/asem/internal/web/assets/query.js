@@ -107,9 +107,12 @@ function indent(e) {
   box.setRangeText("\n" + space, box.selectionStart, box.selectionEnd, "end");
 }
 
-function load(query, vars) {
+function fill(query, vars) {
   $("editor").value = query;
   $("variables").value = vars ?? "";
+}
+function load(query, vars) {
+  fill(query, vars);
   $("editor").dispatchEvent(new Event("input"));
   $("editor").focus();
 }
@@ -155,7 +158,7 @@ function entry(title, note, act) {
 async function loadExamples() {
   const list = await (await fetch("/query/examples.json")).json();
   $("examples").replaceChildren(...list.map((x) => entry(x.title, "", () => load(x.query, x.variables))));
-  if (!$("editor").value && list.length) load(list[0].query, list[0].variables);
+  if (!$("editor").value && list.length) fill(list[0].query, list[0].variables);
 }
 
 function remembered() {
