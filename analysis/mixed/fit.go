@@ -113,10 +113,15 @@ type search struct {
 	grad   []float64
 	hess   *mat.SymDense // observed information, -d2 l/dtheta2, at theta
 	conv   Convergence
+
+	objective func(theta, grad []float64) float64 // instead of the log-likelihood, if not nil
 }
 
 func (s *search) eval(theta, grad []float64) float64 {
 	s.conv.Evaluations++
+	if s.objective != nil {
+		return s.objective(theta, grad)
+	}
 	return s.m.LogLik(theta, grad, s.w)
 }
 

@@ -39,19 +39,8 @@ func LikelihoodRatio(ctx context.Context, small, large *Fit) (LRT, error) {
 	}
 	if small.Method != large.Method || small.Method == REML && !small.model.sameFixed(large.model) {
 		for i, f := range fits {
-			if f.Method == ML {
-				continue
-			}
-			ml := *f.model
-			ml.spec.Method = ML
-			if ml.spec.DF == DFKenwardRoger {
-				ml.spec.DF = DFSatterthwaite
-			}
-			again, err := ml.fitFrom(ctx, f.theta)
+			again, err := f.byML(ctx)
 			if err != nil {
-				return LRT{}, err
-			}
-			if err := again.Err(); err != nil {
 				return LRT{}, err
 			}
 			fits[i] = again

@@ -330,6 +330,26 @@ func TestTrajectories(t *testing.T) {
 	assert.ErrorContains(t, err, "set time in within(time)")
 }
 
+// lme4 interpolates the profile by splines, which leaves the third digit or so open.
+func TestProfileIntervalsAgreeWithLme4(t *testing.T) {
+	r, f := readSmallSample(t)
+	got, err := fit(t, f, smallSpec("")).Profile(context.Background())
+	require.NoError(t, err)
+	names := map[string]string{"sd(couple, (Intercept))": ".sig01", "sd(couple, time)": ".sig03", "sd(residual)": ".sigma"}
+	assert.Len(t, got, 9+3)
+	for _, in := range got {
+		name := in.Name
+		if n, ok := names[name]; ok {
+			name = n
+		}
+		want, ok := r.ML.Profile[name]
+		require.True(t, ok, name)
+		width := want[1] - want[0]
+		assert.InDelta(t, want[0], in.Lower, 2e-3*width, in.Name)
+		assert.InDelta(t, want[1], in.Upper, 2e-3*width, in.Name)
+	}
+}
+
 func TestContrastsRefused(t *testing.T) {
 	_, f := readSmallSample(t)
 	r := fit(t, f, smallSpec(""))

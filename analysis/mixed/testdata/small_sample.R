@@ -25,7 +25,7 @@ lm0 <- lme(f, random = ~ 1 + time | couple, weights = varIdent(form = ~ 1 | role
 cr <- function(m, type) { a <- as.data.frame(coef_test(m, vcov = type, test = "Satterthwaite")); rownames(a) <- names(if (inherits(m, "lme")) nlme::fixef(m) else lme4::fixef(m))
   coefs(a[, c("beta", "SE", "df_Satt", "tstat", "p_Satt")], c("estimate", "se", "df", "t", "p")) }
 small <- update(ml, . ~ . - arm - arm:time); lrt <- anova(small, ml)
-pf <- profile(lme4::lmer(rnd, d, REML = FALSE, control = tight), which = "beta_", maxpts = 200, delta = .1); ci <- confint(pf)
+pf <- function(w) confint(profile(lme4::lmer(rnd, d, REML = FALSE, control = tight), which = w, maxpts = 400, delta = .05)); ci <- rbind(pf("beta_"), pf("theta_"))
 X <- getME(m, "X"); s2 <- sigma(m)^2; G <- as.matrix(VarCorr(m)$couple)[, ]; Z <- cbind(1, d$time); vf <- var(as.vector(X %*% fixef(m))) ; vr <- mean(rowSums((Z %*% G) * Z))
 gl <- gls(y ~ role * time + x, correlation = corCompSymm(form = ~ 1 | couple), weights = varIdent(form = ~ 1 | role), data = d, control = glsControl(tolerance = 1e-13, msTol = 1e-13))
 o <- order(d$couple, d$time, d$role)
