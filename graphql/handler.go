@@ -464,12 +464,7 @@ func (h *Handler) mask(ctx context.Context, list []gqlerrors.FormattedError) []a
 		if l := locations(e); l != nil {
 			entry["locations"] = l
 		}
-		cause := e.OriginalError()
-		var located *gqlerrors.Error
-		for errors.As(cause, &located) && located.OriginalError != nil && located.OriginalError != cause {
-			cause = located.OriginalError
-			located = nil
-		}
+		cause := causeOf(e.OriginalError())
 		if cause != nil {
 			var known *domain.Error
 			switch {
@@ -488,6 +483,17 @@ func (h *Handler) mask(ctx context.Context, list []gqlerrors.FormattedError) []a
 		out = append(out, entry)
 	}
 	return out
+}
+
+// causeOf takes off what graphql-go wraps around the error of a resolver.
+func causeOf(err error) error {
+	for {
+		var located *gqlerrors.Error
+		if !errors.As(err, &located) || located.OriginalError == nil {
+			return err
+		}
+		err = located.OriginalError
+	}
 }
 
 func (h *Handler) internal(ctx context.Context, err error) error {

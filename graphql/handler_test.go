@@ -89,7 +89,7 @@ func (s *server) ask(t testing.TB, token, query string, variables map[string]any
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	require.NoError(t, err)
-	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/graphql", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	if token != "" {
 		r.Header.Set("Authorization", token)
@@ -112,7 +112,7 @@ func (s *server) data(t testing.TB, query string, variables map[string]any) map[
 func TestHTTP(t *testing.T) {
 	s := newServer(t)
 	post := func(contentType, body string, header ...string) *http.Request {
-		r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(body))
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/graphql", strings.NewReader(body))
 		r.Header.Set("Content-Type", contentType)
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
@@ -120,7 +120,7 @@ func TestHTTP(t *testing.T) {
 		return r
 	}
 	get := func(values url.Values) *http.Request {
-		return httptest.NewRequest(http.MethodGet, "/graphql?"+values.Encode(), nil)
+		return httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/graphql?"+values.Encode(), nil)
 	}
 	const ok = `{"query":"{__typename}"}`
 	response := []string{"Accept", responseType}
@@ -137,7 +137,7 @@ func TestHTTP(t *testing.T) {
 		{"a form", post("application/x-www-form-urlencoded", "query={__typename}"), 415, "application/json"},
 		{"plain text", post("text/plain", ok), 415, "application/json"},
 		{"no content type", post("", ok), 415, "application/json"},
-		{"another method", httptest.NewRequest(http.MethodPut, "/graphql", strings.NewReader(ok)), 405, "GET or POST"},
+		{"another method", httptest.NewRequestWithContext(context.Background(), http.MethodPut, "/graphql", strings.NewReader(ok)), 405, "GET or POST"},
 		{"no JSON", post("application/json", "{"), 400, "not a JSON object"},
 		{"a batch", post("application/json", "["+ok+"]"), 400, "batches are not taken"},
 		{"no query", post("application/json", "{}"), 400, "no query"},

@@ -77,11 +77,7 @@ func resolveNode(ctx context.Context, id string) (any, error) {
 func (s *schema) nodeFields(q *object[root]) {
 	// An id that names nothing, or nothing that the viewer may know of, is null.
 	find := func(ctx context.Context, id string) (any, error) {
-		v, err := resolveNode(ctx, id)
-		if domain.CodeOf(err) == domain.NotFound && err != nil {
-			return nil, nil
-		}
-		return v, err
+		return orAbsent(resolveNode(ctx, id))
 	}
 	q.field(&s.rules, "node", s.node, "The thing with an id.", anybody, gql.FieldConfigArgument{"id": {Type: nonNull(gql.ID)}}, func(ctx context.Context, _ root, a arguments) (any, error) {
 		return find(ctx, get[string](a, "id"))
@@ -114,6 +110,14 @@ func (s *schema) viewerFields(q *object[root]) {
 		}
 		return nil, nil
 	})
+}
+
+// orAbsent turns what is not found into null.
+func orAbsent(v any, err error) (any, error) {
+	if err != nil && domain.CodeOf(err) == domain.NotFound {
+		return nil, nil //nolint:nilerr // null is the answer
+	}
+	return v, err
 }
 
 func timeArgument(a arguments, name string) (time.Time, bool) {

@@ -150,17 +150,9 @@ func (s *schema) studyFields(q *object[root]) {
 				return nil, &domain.Error{Code: domain.Invalid, Path: "id", Message: "expected exactly one of id and code"}
 			}
 			if id != "" {
-				parts, err := readID(id, "study", 1)
-				if err != nil {
-					return nil, nil
-				}
-				code = parts[0]
+				return orAbsent(findStudy(ctx, id))
 			}
-			v, err := stateOf(ctx).studyOf(ctx, code)
-			if domain.CodeOf(err) == domain.NotFound && err != nil {
-				return nil, nil
-			}
-			return v, err
+			return orAbsent(stateOf(ctx).studyOf(ctx, code))
 		})
 	studies := newConnection[projections.Study](s, s.study.typ)
 	q.field(&s.rules, "studies", nonNull(studies.typ), "The studies that the viewer may see, by code.", anybody, pageArgs(nil), func(ctx context.Context, _ root, a arguments) (any, error) {

@@ -30,11 +30,10 @@ Example:
 }
 
 func (c *demoCmd) Run(ctx context.Context, io streams) error {
-	h, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer h.close()
+	return c.with(ctx, func(h *house) error { return c.show(ctx, h, io) })
+}
+
+func (c *demoCmd) show(ctx context.Context, h *house, io streams) error {
 	plan := simulate.Example()
 	line := &progressLine{w: io.err}
 	defer line.end()
@@ -77,7 +76,7 @@ func (h *house) importAcitelli(ctx context.Context) (projections.Study, error) {
 	if _, err := h.exec.ExecuteAll(ctx, batch.ID, batch.Orders); err != nil {
 		return projections.Study{}, batch.Explain(err)
 	}
-	if err := h.catchUp(ctx, nil); err != nil {
+	if err := h.catchUp(ctx); err != nil {
 		return projections.Study{}, err
 	}
 	view, err := h.read.View(ctx, projections.AsOf{})

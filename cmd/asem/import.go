@@ -79,7 +79,7 @@ func (c *importCmd) Run(ctx context.Context, io streams) error {
 		if err != nil {
 			return batch.Explain(err)
 		}
-		if err := h.catchUp(ctx, nil); err != nil {
+		if err := h.catchUp(ctx); err != nil {
 			return err
 		}
 		if r.Duplicate || r.Events == 0 {

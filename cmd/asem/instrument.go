@@ -80,6 +80,6 @@ func (c *instrumentImportCmd) Run(ctx context.Context, io streams) error {
 			return nil
 		}
 		fmt.Fprintf(io.out, "registered %s in study %s\n", in.Ref(), c.Study)
-		return h.catchUp(ctx, nil)
+		return h.catchUp(ctx)
 	})
 }

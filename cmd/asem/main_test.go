@@ -248,7 +248,7 @@ func trajectoriesOf(t *testing.T, at []string, study, construct string) map[stri
 			body, err := json.Marshal(map[string]any{"query": `query($s:String!,$c:String!,$after:String){trajectories(first:100,after:$after,input:{study:$s,constructs:[$c]}){
 				pageInfo{hasNextPage endCursor} nodes{couple role wave value points{wave value}}}}`, "variables": map[string]any{"s": study, "c": construct, "after": after}})
 			require.NoError(t, err)
-			r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+			r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/", bytes.NewReader(body))
 			r.Header.Set("Content-Type", "application/json")
 			w := httptest.NewRecorder()
 			api.ServeHTTP(w, r)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"asem/events"
@@ -18,12 +19,12 @@ Example:
   asem rebuild --data study`
 }
 
-func (c *rebuildCmd) Run(ctx context.Context, io streams) error {
-	h, err := c.open(ctx)
+func (c *rebuildCmd) Run(ctx context.Context, io streams) (err error) {
+	h, err := c.open(ctx) // without catching up first
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer func() { err = errors.Join(err, h.close()) }()
 	line := &progressLine{w: io.err}
 	err = projections.Rebuild(ctx, h.log, projections.All(h.read), func(done, head events.Position) { line.show("rebuilding", int64(done), int64(head)) })
 	line.end()

@@ -18,6 +18,9 @@ import (
 // number is a float that JSON can hold: what is not finite is null.
 type number float64
 
+// MarshalJSON writes the shortest decimal number that reads back as the same value.
+//
+//nolint:unparam // the interface wants an error
 func (n number) MarshalJSON() ([]byte, error) {
 	if x := float64(n); math.IsNaN(x) || math.IsInf(x, 0) {
 		return []byte("null"), nil

@@ -59,7 +59,7 @@ func demoTokens(studies ...string) (tokens, func(base string) []string) {
 
 // serve serves until ctx ends, then lets requests finish.
 func (h *house) serve(ctx context.Context, io streams, s serving) error {
-	listener, err := net.Listen("tcp", s.listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return &domain.Error{Code: domain.Invalid, Path: "--listen", Message: fmt.Sprintf("cannot serve on %s: the address is taken or not this machine's", s.listen), Err: err}
 	}

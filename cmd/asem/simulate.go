@@ -62,5 +62,5 @@ func (h *house) simulate(ctx context.Context, plan simulate.Study, line *progres
 		n += r.Events
 		line.show("simulating couples", int64(i+1), int64(plan.Couples))
 	}
-	return n, h.catchUp(ctx, nil)
+	return n, h.catchUp(ctx)
 }

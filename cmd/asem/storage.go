@@ -85,8 +85,8 @@ func (h *house) close() error {
 }
 
 // catchUp brings the read models to the end of the log.
-func (h *house) catchUp(ctx context.Context, progress projections.Progress) error {
-	return projections.CatchUp(ctx, h.log, projections.All(h.read), progress)
+func (h *house) catchUp(ctx context.Context) error {
+	return projections.CatchUp(ctx, h.log, projections.All(h.read), nil)
 }
 
 // with opens the storage, brings the read models up to date, does something, and closes it.
@@ -96,7 +96,7 @@ func (s storage) with(ctx context.Context, do func(*house) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if err := h.catchUp(ctx, nil); err != nil {
+	if err := h.catchUp(ctx); err != nil {
 		return err
 	}
 	return do(h)

@@ -239,7 +239,7 @@ func TestForwardPublishesEveryEventInOrder(t *testing.T) {
 	log := openLog(t)
 	write(t, log, 30)
 	channel := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, watermill.NopLogger{})
-	defer channel.Close()
+	defer func() { assert.NoError(t, channel.Close()) }()
 	ctx, cancel := context.WithCancel(context.Background())
 	received, err := channel.Subscribe(ctx, "asem")
 	require.NoError(t, err)

@@ -160,7 +160,7 @@ func (r *Router) Running() <-chan struct{} { return r.router.Running() }
 // which a receiver recognises what it got twice.
 func Forward(ctx context.Context, log events.Log, to message.Publisher, topic string, after events.Position, acked func(events.Position)) error {
 	s := NewSubscriber(log, Config{Batch: 1, From: func(context.Context, string) (events.Position, error) { return after, nil }})
-	defer s.Close()
+	defer func() { _ = s.Close() }() // ends with ctx; there is nothing to report
 	list, err := s.Subscribe(ctx, topic)
 	if err != nil {
 		return err

@@ -41,6 +41,10 @@ func readYAML(name string, text []byte, into any) *document {
 		d.at(name, "the text is not UTF-8; save the file as UTF-8")
 		return d
 	}
+	if line := tooDeep(text); line > 0 {
+		d.at(fmt.Sprintf("%s:%d", name, line), "the text is nested too deeply")
+		return d
+	}
 	root, err := parseYAML(text)
 	if err != nil {
 		var at yaml.Error
@@ -53,6 +57,36 @@ func readYAML(name string, text []byte, into any) *document {
 	}
 	d.fill(reflect.ValueOf(into).Elem(), root, "")
 	return d
+}
+
+// tooDeep returns the first line that no mapping or instrument nests as deeply as, or 0. Memory of the library grows with
+// the square of the depth. Brackets in texts count as well, so the bounds are far above what is needed.
+func tooDeep(text []byte) int {
+	const brackets, indent = 64, 160
+	depth, lead, line := 0, 0, 1
+	for _, b := range text {
+		switch b {
+		case '\n', '\r':
+			lead = 0
+			if b == '\n' {
+				line++
+			}
+			continue
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth = max(0, depth-1)
+		}
+		if lead >= 0 { // still before the first word of the line
+			if lead++; b != ' ' && b != '-' && b != '?' && b != '\t' {
+				lead = -1
+			}
+		}
+		if depth > brackets || lead > indent {
+			return line
+		}
+	}
+	return 0
 }
 
 // parseYAML returns the one document of a text. The library promises no more than its tests do on broken
