@@ -154,7 +154,7 @@ func (s *search) climb(ctx context.Context) error {
 		}
 		multiply(inv, s.grad, step)
 		slope := dot(step, s.grad)
-		if slope < 1e-7 { // Newton steps take it from here
+		if slope < 1e-9 { // Newton steps take it from here
 			return nil
 		}
 		t := s.limit(step)
@@ -163,14 +163,13 @@ func (s *search) climb(ctx context.Context) error {
 			for i := range next {
 				next[i] = s.theta[i] + t*step[i]
 			}
-			if ll = s.eval(next, nil); ll >= s.ll+1e-4*t*slope {
+			if ll = s.eval(next, nextGrad); ll >= s.ll+1e-4*t*slope {
 				break
 			}
 		}
 		if !(ll > s.ll) {
 			return nil // no way up along this metric
 		}
-		s.eval(next, nextGrad)
 		for i := range y {
 			step[i] = next[i] - s.theta[i]
 			y[i] = s.grad[i] - nextGrad[i]
@@ -227,6 +226,12 @@ func (s *search) finish(ctx context.Context) error {
 			}
 		}
 		if !improved {
+			break
+		}
+		// After so short a step the information is still the same to more digits than anybody reports.
+		short := decrement < 1e-6
+		multiply(inv, s.grad, step)
+		if decrement = dot(step, s.grad); short && decrement < s.m.spec.Options.Tolerance && !s.escape() {
 			break
 		}
 	}
