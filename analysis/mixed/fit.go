@@ -318,9 +318,14 @@ func (s *search) judge(decrement float64) {
 	}
 }
 
-// identified returns the condition number of the scaled information and the names of the parameters
-// along which it is flat. Parameters on the boundary are left out: they are flat by nature.
+// identified returns the condition number of the scaled expected information and the names of the parameters along
+// which it is flat: where V does not change, no data can tell parameters apart. The expected information is computed exactly, where
+// the observed one carries the error of finite differences. Parameters on the boundary are left out: they are flat by nature.
 func (s *search) identified(names []string) (condition float64, flat []string) {
+	k := len(s.theta)
+	s.m.LogLik(s.theta, nil, s.w) // the workspace at theta
+	e := make([]float64, k*k)
+	s.m.information(s.theta, e, s.w)
 	onEdge := s.m.edgeParams(s.theta)
 	var keep []int
 	for i := range names {
@@ -334,11 +339,11 @@ func (s *search) identified(names []string) (condition float64, flat []string) {
 	cor := mat.NewSymDense(len(keep), nil)
 	for a, i := range keep {
 		for b, j := range keep[:a+1] {
-			hi, hj := s.hess.At(i, i), s.hess.At(j, j)
-			if hi <= 0 || hj <= 0 {
+			hi, hj := e[i*k+i], e[j*k+j]
+			if !(hi > 0) || !(hj > 0) {
 				return math.Inf(1), []string{names[i]}
 			}
-			cor.SetSym(a, b, s.hess.At(i, j)/math.Sqrt(hi*hj))
+			cor.SetSym(a, b, e[i*k+j]/math.Sqrt(hi*hj))
 		}
 	}
 	var eig mat.EigenSym
@@ -347,7 +352,7 @@ func (s *search) identified(names []string) (condition float64, flat []string) {
 	}
 	values := eig.Values(nil)
 	low, high := values[0], values[len(values)-1]
-	if low > 1e-8*high {
+	if low > 1e-9*high {
 		return high / low, nil
 	}
 	var vectors mat.Dense
