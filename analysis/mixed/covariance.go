@@ -123,6 +123,14 @@ func (c *covariance) sigma(theta []float64, role int) float64 {
 	return math.Exp(theta[c.iSigma+role])
 }
 
+// sigmas returns the residual standard deviation of each role that a layout may name.
+func (c *covariance) sigmas(theta []float64, w *Workspace) []float64 {
+	for r := range w.sigma {
+		w.sigma[r] = c.sigma(theta, r)
+	}
+	return w.sigma
+}
+
 // serial returns the correlation of two residuals of one person that are d apart, and its derivative by the serial parameter.
 func (c *covariance) serial(theta []float64, d float64) (cor, slope float64) {
 	if d == 0 {
@@ -166,15 +174,11 @@ func (c *covariance) correlation(l *layout, theta []float64, j, k int) (cor, dRh
 // fill writes V(theta) of a layout into v (n x n, row-major, both triangles).
 func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 	n := l.n
+	sigma := c.sigmas(theta, w)
 	for j := range n {
-		sj := c.sigma(theta, l.role[j])
 		for k := range j + 1 {
 			cor, _, _ := c.correlation(l, theta, j, k)
-			x := 0.0
-			if cor != 0 {
-				x = sj * c.sigma(theta, l.role[k]) * cor
-			}
-			v[j*n+k] = x
+			v[j*n+k] = sigma[l.role[j]] * sigma[l.role[k]] * cor
 		}
 	}
 	for t := range c.terms {
@@ -214,14 +218,14 @@ func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 // symmetric.
 func (c *covariance) contract(l *layout, theta, d, out []float64, w *Workspace) {
 	n := l.n
+	sigma := c.sigmas(theta, w)
 	for j := range n {
-		sj := c.sigma(theta, l.role[j])
 		for k := range j + 1 {
 			cor, dRho, dSerial := c.correlation(l, theta, j, k)
 			if cor == 0 && dRho == 0 && dSerial == 0 {
 				continue
 			}
-			x := d[j*n+k] * sj * c.sigma(theta, l.role[k])
+			x := d[j*n+k] * sigma[l.role[j]] * sigma[l.role[k]]
 			if j != k {
 				x *= 2
 			}
@@ -294,11 +298,11 @@ func (c *covariance) derivative(l *layout, theta []float64, p int, v []float64, 
 	n := l.n
 	clear(v[:n*n])
 	if p >= c.iSigma {
+		sigma := c.sigmas(theta, w)
 		for j := range n {
-			sj := c.sigma(theta, l.role[j])
 			for k := range n {
 				cor, dRho, dSerial := c.correlation(l, theta, max(j, k), min(j, k))
-				x := sj * c.sigma(theta, l.role[k])
+				x := sigma[l.role[j]] * sigma[l.role[k]]
 				switch {
 				case p == c.iRho:
 					x *= dRho

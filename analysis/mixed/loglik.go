@@ -22,6 +22,7 @@ type Workspace struct {
 	gamma      []float64   // p: the profiled fixed effects, in the scale of the engine
 	l, h, zl   []float64   // q x q, q x q, n x max(q, 1)
 	u          []float64   // params x n x n, for the information
+	sigma      []float64   // of each role
 }
 
 // NewWorkspace returns memory for evaluations of m. It can be used any number of times.
@@ -37,7 +38,7 @@ func (m *Model) NewWorkspace() *Workspace {
 		cross: make([]float64, m.stats.width()), q: make([]float64, m.stats.width()),
 		xwx: make([]float64, m.stats.p*m.stats.p), c: make([]float64, m.stats.p*m.stats.p), gamma: make([]float64, m.stats.p),
 		l: make([]float64, q*q), h: make([]float64, q*q), zl: make([]float64, n*q),
-		u: make([]float64, m.cov.params*n*n),
+		u: make([]float64, m.cov.params*n*n), sigma: make([]float64, m.cov.roles),
 	}
 	for _, pat := range m.stats.patterns {
 		w.w = append(w.w, make([]float64, pat.layout.n*pat.layout.n))
