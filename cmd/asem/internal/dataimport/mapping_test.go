@@ -41,6 +41,8 @@ func TestBadMappings(t *testing.T) {
 		{"too long", strings.Repeat("#", maxYAML+1), []string{"map.yaml: the file has 1048577 bytes; expected at most 1048576"}},
 		{"two documents", "study: a\n---\nstudy: b\n", []string{"map.yaml: the file holds 2 YAML documents; expected one"}},
 		{"a list", "- study\n", []string{"map.yaml:1:1: there is a list; expected keys such as"}},
+		{"brackets without end", "study: a\n" + strings.Repeat("[", 1<<19), []string{"map.yaml:2: the text is nested too deeply"}},
+		{"dashes without end", "study: a\n" + strings.Repeat("- ", 1<<18), []string{"map.yaml:2: the text is nested too deeply"}},
 		{"a key twice", with("couple: pair"), []string{"map.yaml:15:1: mapping key \"couple\" already defined"}},
 		{"an unknown key", with("mising: [NA]"), []string{`map.yaml:15:1: there is no key "mising" here; expected one of`}},
 		{"an unknown key deep down", instead("construct: love}", "constuct: love}"), []string{`map.yaml:14:20: there is no key "constuct" here`}},
@@ -71,6 +73,23 @@ func TestBadMappings(t *testing.T) {
 		{"a wave by column and date", instead("{column: wave}", "{column: wave, date: day}"), []string{"map.yaml:12:7: expected one of column, which names the wave, and date"}},
 		{"a wave by date without a limit", instead("{column: wave}", "{date: day}"), []string{"map.yaml:12:7: expected withinDays"}},
 		{"measured without waves", instead("wave: {column: wave}", "measured: {column: day}"), []string{"a day of measurement needs rows that each name their wave"}},
+		{"values of a wave by date", instead("{column: wave}", "{date: day, withinDays: 9, values: {a: 1}}"), []string{"map.yaml:12:42: values belong to a column of waves, not of dates"}},
+		{"a limit without dates", instead("{column: wave}", "{column: wave, withinDays: 9}"), []string{"map.yaml:12:7: format and withinDays belong to a column of dates"}},
+		{"measured without a column", with("measured: {format: 2006-01-02}"), []string{"map.yaml:15:11: expected the column with the day of measurement"}},
+		{"values of persons", "exchangeable: true\n" + strings.NewReplacer("roles: {A: h, B: w}\n", "", "{column: role}", "{person: id, values: {a: A}}").Replace(scoresMapping), []string{"values belong to a column of roles, not of persons"}},
+		{"a format for one day", instead("{date: 2020-02-29}", "{date: 2020-02-29, format: 2006-01-02}"), []string{"map.yaml:6:38: a format belongs to a column"}},
+		{"a label that is no code", instead("{A: h, B: w}", "{A: the husband, B: w}"), []string{`map.yaml:4:12: the label of role A: "the husband" is not a code`}},
+		{"a construct that is no code", instead("trust: {}", "trust me: {}"), []string{`map.yaml:10:13: the construct: "trust me" is not a code`}},
+		{"a list for keys with values", instead("roles: {A: h, B: w}", "roles: [h, w]"), []string{"map.yaml:4:8: there is a list; expected keys with values"}},
+		{"a list as a key", instead("trust: {}", "? [a]\n  : {}"), []string{"map.yaml:11:3: found an invalid key for this map"}},
+		{"a tag", instead("study: S1", "study: !!str S1"), []string{"map.yaml:1:8: there is a tag, which is not used here; expected text"}},
+		{"items of a construct", instead(measure, "  - {columns: 'love{item}', construct: love}"), []string{"map.yaml:14:15: a construct has no items"}},
+		{"items without a place", instead(measure, "  - {column: love, instrument: csi-4@2007, item: c01, items: {a: c01}}"), []string{"map.yaml:14:62: items say what stands for {item}, which is not in the name"}},
+		{"waves without a place", instead(measure, "  - {column: love, construct: love, waves: [1]}"), []string{"map.yaml:14:44: waves say over which waves {wave} runs, which is not in the name"}},
+		{"role and wave beside their places", strings.NewReplacer("role: {column: role}\nwave: {column: wave}\n", "", measure, "  - {columns: 'l{role}{wave}', role: A, wave: 1, construct: love}").Replace(scoresMapping), []string{"map.yaml:12:38: the role is in the name already", "map.yaml:12:47: the wave is in the name already"}},
+		{"a diary by number and date", instead("wave: {column: wave}", "diary: {code: d, days: 7, column: day, date: day}") + "measured: {column: x}\n", []string{"a day of measurement needs rows", "map.yaml:12:8: expected one of column, which numbers the days, and date", "rows of a diary name a day, not a wave", "a diary holds answers"}},
+		{"a diary without a number to start from", instead("wave: {column: wave}", "diary: {code: d, days: 7, date: day, first: 0}"), []string{"map.yaml:12:45: a first number belongs to a column that numbers the days", "a diary holds answers"}},
+		{"a diary with waves in its columns", strings.NewReplacer("wave: {column: wave}", "diary: {code: d, days: 7, column: day}", measure, "  - {columns: 'c{wave}', instrument: csi-4@2007, item: c01}").Replace(scoresMapping), []string{"map.yaml:14:5: the rows name a day of a diary"}},
 		{"a delimiter", with("delimiter: ':'"), []string{`map.yaml:15:12: ":" is not a delimiter; expected ",", ";", "|" or tab`}},
 		{"a decimal sign", with("decimal: point"), []string{`map.yaml:15:10: "point" is not a decimal sign`}},
 		{"a missing code with a space", with("missing: [NA, 'NA ']"), []string{"map.yaml:15:15: the missing code has spaces around it"}},
@@ -125,6 +144,14 @@ func TestMappingsAgainstTheStudy(t *testing.T) {
 		{"an unknown item", "construct: love}", "instrument: csi-4@2007, item: c02}", domain.Study{}, `map.yaml:14:50: csi-4@2007 has no item "c02"; did you mean c01 or c05 or c07?`},
 		{"the same twice", "construct: love}", "construct: love}\n  - {column: couple, construct: love}", domain.Study{}, "map.yaml:15:5: columns love and couple both hold construct love, of the same role and wave"},
 		{"nothing says when", "wave: {column: wave}\n", "", domain.Study{}, "map.yaml:13:5: nothing says of which of the 2 waves these values are"},
+		{"a role that is none", "role: {column: role}\nwave: {column: wave}\nmeasures:\n  - {", "wave: {column: wave}\nmeasures:\n  - {role: husband, ", domain.Study{}, `map.yaml:13:12: "husband" is not a role; expected one of {A: h, B: w}`},
+		{"a role translated to none", "{column: role}", "{column: role, values: {h: C}}", domain.Study{}, `map.yaml:11:34: "C" is not a role; expected one of {A: h, B: w}`},
+		{"a wave translated to none", "{column: wave}", "{column: wave, values: {1: 1, 3: 3}}", domain.Study{}, "map.yaml:12:40: there is no wave 3; expected 1 to 2"},
+		{"a wave that is none", "wave: {column: wave}\nmeasures:\n  - {", "measures:\n  - {wave: 3, ", domain.Study{}, "map.yaml:13:12: there is no wave 3; expected 1 to 2"},
+		{"no wave", "wave: {column: wave}\nmeasures:\n  - {", "measures:\n  - {wave: 0, ", domain.Study{}, "map.yaml:13:12: there is no wave 0; expected 1 to 2"},
+		{"waves that are none", "wave: {column: wave}\nmeasures:\n  - {column: love", "measures:\n  - {columns: 'l{wave}', waves: [1, 9]", domain.Study{}, "map.yaml:13:37: there is no wave 9; expected 1 to 2"},
+		{"the same item twice", "{column: love, construct: love}", "{columns: '{item}', instrument: csi-4@2007, items: {couple: c01, love: c01}}", domain.Study{}, "columns couple and love both hold item c01 of csi-4@2007"},
+		{"a further wave without a month", "{month: 6}]", "{month: 6}, {label: x}]", study, "map.yaml:5:33: the month of the wave is missing"},
 		{"another study", "study: S1", "study: S2", study, "map.yaml:1:8: the mapping is for study S2, not for S1"},
 		{"another title", "A small study", "Another", study, "map.yaml:2:8: the study exists under another title"},
 		{"another zone", "Europe/Berlin", "Europe/Paris", study, "map.yaml:3:7: the study exists with zone Europe/Berlin"},
@@ -132,7 +159,7 @@ func TestMappingsAgainstTheStudy(t *testing.T) {
 		{"exchangeable", "roles: {A: h, B: w}", "exchangeable: true", study, "map.yaml:4:15: the partners of the study that exists are not exchangeable"},
 		{"another month", "{month: 6}", "{month: 7}", study, "map.yaml:5:21: the study exists with another wave 2, at month 6"},
 		{"another time unit", "enrolled:", "timeUnitMonths: 12\nenrolled:", study, "map.yaml:6:17: the study exists with a time unit of 1 months"},
-		{"another range", "{min: 0, max: 10}", "{min: 0, max: 10}", study, "map.yaml:9:9: the study has construct love with another title, range or direction"},
+		{"another range", "enrolled:", "enrolled:", study, "map.yaml:9:9: the study has construct love with another title, range or direction"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.Replace(scoresMapping, c.old, c.by, 1)
@@ -159,4 +186,12 @@ func TestTextStaysAsWritten(t *testing.T) {
 func TestAMappingMustBeParsed(t *testing.T) {
 	_, err := Orders(&Mapping{Study: "S1"}, file("a"))
 	assert.Equal(t, domain.Invalid, domain.CodeOf(err))
+}
+
+func TestAMappingCannotNameMillionsOfColumns(t *testing.T) {
+	waves, measures := strings.Repeat("{month: 0}, ", 2000), strings.Repeat("  - {columns: 'x{wave}', role: A, construct: love}\n", 100)
+	text := strings.Replace(wideMapping, "{month: 0}, {month: 6}", waves, 1)
+	text = text[:strings.Index(text, "measures:")] + "measures:\n" + measures
+	_, err := Orders(mapping(t, text), file("couple", "1"))
+	assert.Contains(t, messages(t, err)[0], "the mapping names more than 100000 columns")
 }

@@ -270,10 +270,17 @@ func (pl *planner) instrumentNames() []string {
 	return names
 }
 
+// maxColumns bounds how many columns a mapping may name; a spreadsheet holds 16,384.
+const maxColumns = 100_000
+
 // expand lists the columns of a measure.
 func (pl *planner) expand(x Measure, path string) {
 	for _, role := range pl.rolesOf(x, path) {
 		for _, wave := range pl.wavesOf(x, path) {
+			if len(pl.targets) > maxColumns {
+				pl.wrong(path, "the mapping names more than %d columns", maxColumns)
+				return
+			}
 			t := target{role: role.Role, wave: wave, path: path}
 			name := func(item string) string {
 				if x.Column != "" {
