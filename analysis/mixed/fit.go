@@ -65,8 +65,10 @@ func (m *Model) start() []float64 {
 }
 
 // paramScales returns the size that a change of each parameter needs to matter: for a row of L one
-// over the root mean square of the column of Z, for all others 1.
-func (m *Model) paramScales() []float64 {
+// over the root mean square of the column of Z, for all others 1. Callers do not change it.
+func (m *Model) paramScales() []float64 { return m.scales }
+
+func (m *Model) findScales() []float64 {
 	scales := make([]float64, m.cov.params)
 	for i := range scales {
 		scales[i] = 1

@@ -19,8 +19,9 @@ type Model struct {
 	cov    *covariance
 	stats  *stats
 	scale  scaling
-	roles  []string // levels of the role column, empty if there is none
-	bounds []int    // first row of each couple, and the number of rows
+	scales []float64 // of the covariance parameters
+	roles  []string  // levels of the role column, empty if there is none
+	bounds []int     // first row of each couple, and the number of rows
 }
 
 // scaling is the change of variables under which sums are kept: X = Q R with orthogonal columns of
@@ -73,6 +74,7 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.scales = m.findScales()
 	m.stats = collect(m.layouts(), m.bounds, x, y, p)
 	return m, nil
 }

@@ -218,6 +218,7 @@ func (m *Model) reordered(t, i int) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	out.scales = out.findScales()
 	out.stats = collect(out.layouts(), out.bounds, x, y, m.stats.p)
 	return &out, nil
 }
