@@ -21,21 +21,30 @@ func (b *Batch) Explain(err error) error {
 			p.add(o.Err)
 			continue
 		}
-		p.explain(b.origins[o.Index], o.Err)
+		b.explain(&p, b.origins[o.Index], o.Err)
 	}
 	return p.err(b.report.File)
 }
 
-func (p *problems) explain(from origin, err error) {
+func (b *Batch) explain(p *problems, from origin, err error) {
 	list := refusals(err)
 	if len(list) == 0 {
-		p.add(fmt.Errorf("%s: %w", from.at, err))
+		p.add(fmt.Errorf("%s: %w", b.place(from, ""), err))
 	}
 	for _, e := range list {
-		at, known := from.fields[e.Path]
-		if !known {
-			at = from.at
-		}
-		p.add(&domain.Error{Code: e.Code, Path: at, Message: e.Message, Err: e.Err})
+		p.add(&domain.Error{Code: e.Code, Path: b.place(from, e.Path), Message: e.Message, Err: e.Err})
 	}
+}
+
+// place says in words where the part of an order that a refusal names comes from.
+func (b *Batch) place(from origin, named string) string {
+	if from.mapping != "" {
+		return from.mapping
+	}
+	for _, v := range from.values {
+		if named != "" && (v.target.item.ID == named || v.target.construct.Code == named) {
+			return cellPlace(b.report.File, from.line, v.target.column)
+		}
+	}
+	return cellPlace(b.report.File, from.line, from.column)
 }

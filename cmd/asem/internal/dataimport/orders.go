@@ -25,10 +25,12 @@ type Batch struct {
 	report  Report
 }
 
-// origin is where an order comes from.
+// origin is where an order comes from: a row of the file, or a place in the mapping.
 type origin struct {
-	at     string            // place in the file or the mapping, in words
-	fields map[string]string // places by what a refusal names: an item or a construct
+	mapping string // place, in words; empty for a row
+	line    int
+	column  string  // empty: the row as a whole
+	values  []value // that the order holds; a refusal names their item or construct
 }
 
 // importer is who the events of an import are by.
@@ -106,7 +108,7 @@ func (b *builder) study(couples []*couple) {
 		}
 	}
 	at := noon(first)
-	from := func(path string) origin { return origin{at: b.doc.where(path)} }
+	from := func(path string) origin { return origin{mapping: b.doc.where(path)} }
 	if !b.plan.study.Exists() {
 		b.order(at, from("study"), domain.CreateStudy{Study: b.Study, Title: b.Title, Zone: b.Zone})
 	}
@@ -122,7 +124,7 @@ func (b *builder) study(couples []*couple) {
 func (b *builder) couple(c *couple) {
 	roles, participants := b.participants(c)
 	at := noon(c.enrolled)
-	from := origin{at: b.table.at(c.line, b.table.columnName(b.reader.couple))}
+	from := origin{line: c.line, column: b.table.columnName(b.reader.couple)}
 	b.order(at, from, domain.EnrolCouple{Study: b.Study, Couple: c.code, EnrolledOn: c.enrolled, Participants: participants})
 	if b.consentVersion() != existing {
 		scope := domain.ScopeQuestionnaires
@@ -190,16 +192,14 @@ func (b *builder) visit(c *couple, role domain.Role, o occasion, v *visit) {
 	}
 	at := noon(on)
 	answers := map[domain.InstrumentRef][]domain.Answer{}
-	from := origin{at: b.table.at(v.line, ""), fields: map[string]string{}}
+	from := origin{line: v.line, values: v.values}
 	var scores []value
 	for _, val := range v.values {
 		t := val.target
 		if t.instrument == (domain.InstrumentRef{}) {
-			from.fields[t.construct.Code] = b.table.at(v.line, t.column)
 			scores = append(scores, val)
 			continue
 		}
-		from.fields[t.item.ID] = b.table.at(v.line, t.column)
 		n := int(val.x)
 		answers[t.instrument] = append(answers[t.instrument], domain.Answer{Item: t.item.ID, Value: &n})
 	}
@@ -218,8 +218,8 @@ func (b *builder) visit(c *couple, role domain.Role, o occasion, v *visit) {
 	slices.SortFunc(scores, func(x, y value) int { return strings.Compare(x.target.construct.Code, y.target.construct.Code) })
 	for _, s := range scores {
 		code := s.target.construct.Code
-		one := origin{at: from.fields[code], fields: from.fields}
-		b.order(at, one, domain.RecordScore{Study: b.Study, Couple: c.code, Role: role, Wave: o.wave, Construct: code, Value: s.x, MeasuredAt: at})
+		from.column = s.target.column
+		b.order(at, from, domain.RecordScore{Study: b.Study, Couple: c.code, Role: role, Wave: o.wave, Construct: code, Value: s.x, MeasuredAt: at})
 	}
 }
 

@@ -79,8 +79,8 @@ func (r *reader) newReport(couples []*couple, b *Batch) Report {
 
 func (r *reader) countValues(rep *Report, couples []*couple) {
 	measures := map[string]int{} // name -> place
-	for _, t := range r.targets {
-		name := t.measure()
+	for i := range r.targets {
+		name := r.targets[i].measure()
 		if _, known := measures[name]; known {
 			continue
 		}
@@ -117,7 +117,7 @@ func (r *reader) countValues(rep *Report, couples []*couple) {
 }
 
 // measure names what the report counts together.
-func (t target) measure() string {
+func (t *target) measure() string {
 	if t.instrument != (domain.InstrumentRef{}) {
 		return t.instrument.String()
 	}

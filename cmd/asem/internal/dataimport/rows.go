@@ -33,7 +33,7 @@ type visit struct {
 }
 
 type value struct {
-	target target
+	target *target
 	x      float64
 }
 
@@ -106,9 +106,9 @@ func (r *reader) checkRoleValues() {
 	}
 }
 
-// cell returns a cell and its place in words.
-func (r *reader) cell(row row, column int) (cell, at string) {
-	return row.cells[column], r.table.at(row.line, r.table.columnName(column))
+// wrong notes a problem with a cell.
+func (r *reader) wrong(row row, column int, format string, args ...any) {
+	r.at(r.table.at(row.line, r.table.columnName(column)), format, args...)
 }
 
 // read takes one row.
@@ -135,7 +135,8 @@ func (r *reader) read(row row) {
 			}
 		}
 	}
-	for i, t := range r.targets {
+	for i := range r.targets {
+		t := &r.targets[i]
 		x, given := r.valueOf(row, r.columns[i], t)
 		if !ok || !given {
 			continue
@@ -183,13 +184,13 @@ func (r *reader) keyInWords() string {
 
 // coupleOf returns the couple of a row, which is new to the file or known.
 func (r *reader) coupleOf(row row) (*couple, bool) {
-	code, at := r.cell(row, r.couple)
+	code := row.cells[r.couple]
 	if r.isMissing(code) {
-		r.at(at, "the couple's code is missing")
+		r.wrong(row, r.couple, "the couple's code is missing")
 		return nil, false
 	}
 	if domain.CheckCode("", code) != nil {
-		r.at(at, "the cell is no code for a couple; expected 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit")
+		r.wrong(row, r.couple, "the cell is no code for a couple; expected 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit")
 		return nil, false
 	}
 	enrolled, ok := r.enrolledOn(row)
@@ -202,8 +203,7 @@ func (r *reader) coupleOf(row row) (*couple, bool) {
 		r.couples[code] = c
 	}
 	if c.enrolled != enrolled {
-		_, at := r.cell(row, r.enrolled)
-		r.at(at, "the couple has another day of enrolment in row %d", c.line)
+		r.wrong(row, r.enrolled, "the couple has another day of enrolment in row %d", c.line)
 		return nil, false
 	}
 	return c, true
@@ -219,14 +219,14 @@ func (r *reader) enrolledOn(row row) (domain.Date, bool) {
 
 // dateOf reads a day that must be there.
 func (r *reader) dateOf(row row, column int, format, what string) (domain.Date, bool) {
-	cell, at := r.cell(row, column)
+	cell := row.cells[column]
 	if r.isMissing(cell) {
-		r.at(at, "%s is missing", what)
+		r.wrong(row, column, "%s is missing", what)
 		return domain.Date{}, false
 	}
 	d, err := date(cell, format)
 	if err != nil {
-		r.at(at, "%v", err)
+		r.wrong(row, column, "%v", err)
 		return domain.Date{}, false
 	}
 	return d, true
@@ -237,15 +237,15 @@ func (r *reader) whoOf(row row) (string, bool) {
 	if r.who < 0 {
 		return "", true
 	}
-	cell, at := r.cell(row, r.who)
+	cell := row.cells[r.who]
 	switch {
 	case r.Role.Person != "":
 		if r.isMissing(cell) {
-			r.at(at, "the person's label is missing")
+			r.wrong(row, r.who, "the person's label is missing")
 			return "", false
 		}
 		if domain.CheckCode("", cell) != nil {
-			r.at(at, "the cell is no label for a person; expected 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit")
+			r.wrong(row, r.who, "the cell is no label for a person; expected 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit")
 			return "", false
 		}
 		return cell, true
@@ -254,12 +254,12 @@ func (r *reader) whoOf(row row) (string, bool) {
 			role, ok := r.role(name)
 			return string(role.Role), ok
 		}
-		r.at(at, "the cell is none of the values that the mapping gives a role; expected one of %s", list(r.Role.Values))
+		r.wrong(row, r.who, "the cell is none of the values that the mapping gives a role; expected one of %s", list(r.Role.Values))
 		return "", false
 	}
 	role, ok := r.role(cell)
 	if !ok {
-		r.at(at, "the cell is not a role; expected one of %s, or a translation under role.values in the mapping", rolesInWords(r.protocol.Roles))
+		r.wrong(row, r.who, "the cell is not a role; expected one of %s, or a translation under role.values in the mapping", rolesInWords(r.protocol.Roles))
 	}
 	return string(role.Role), ok
 }
@@ -301,21 +301,21 @@ func (r *reader) whenOf(row row, enrolled domain.Date) (wave int, day, on domain
 }
 
 func (r *reader) namedWave(row row) (int, bool) {
-	cell, at := r.cell(row, r.when)
+	cell := row.cells[r.when]
 	if r.Wave.Values != nil {
 		wave, ok := r.Wave.Values[cell]
 		if !ok {
-			r.at(at, "the cell is none of the values that the mapping gives a wave; expected one of %s", list(r.Wave.Values))
+			r.wrong(row, r.when, "the cell is none of the values that the mapping gives a wave; expected one of %s", list(r.Wave.Values))
 		}
 		return wave, ok
 	}
 	wave, err := r.whole(cell)
 	if err != nil {
-		r.at(at, "%v", err)
+		r.wrong(row, r.when, "%v", err)
 		return 0, false
 	}
 	if _, ok := r.protocol.Wave(wave); !ok {
-		r.at(at, "there is no such wave; expected 1 to %d, or a translation under wave.values in the mapping", len(r.protocol.Waves))
+		r.wrong(row, r.when, "there is no such wave; expected 1 to %d, or a translation under wave.values in the mapping", len(r.protocol.Waves))
 		return 0, false
 	}
 	return wave, true
@@ -331,8 +331,7 @@ func (r *reader) nearestWave(row row, enrolled, on domain.Date) (int, bool) {
 		}
 	}
 	if off > *r.Wave.WithinDays {
-		_, at := r.cell(row, r.when)
-		r.at(at, "the day lies %s from that of the nearest wave, which is wave %d; expected at most %d", count(off, "day"), best, *r.Wave.WithinDays)
+		r.wrong(row, r.when, "the day lies %s from that of the nearest wave, which is wave %d; expected at most %d", count(off, "day"), best, *r.Wave.WithinDays)
 		return 0, false
 	}
 	return best, true
@@ -342,14 +341,13 @@ func (r *reader) diaryDay(row row, enrolled domain.Date) (domain.Date, bool) {
 	if r.Diary.Date != "" {
 		day, ok := r.dateOf(row, r.when, r.Diary.Format, "the day of the diary")
 		if ok && !enrolled.IsZero() && r.burst.DayNumber(enrolled, day) == 0 {
-			_, at := r.cell(row, r.when)
 			first := r.burst.FirstDay(enrolled)
-			r.at(at, "the day is not one of diary %s; for this couple it runs from %s to %s", r.burst.Code, first, first.AddDays(r.burst.Days-1))
+			r.wrong(row, r.when, "the day is not one of diary %s; for this couple it runs from %s to %s", r.burst.Code, first, first.AddDays(r.burst.Days-1))
 			return domain.Date{}, false
 		}
 		return day, ok
 	}
-	cell, at := r.cell(row, r.when)
+	cell := row.cells[r.when]
 	first := 1
 	if r.Diary.First != nil {
 		first = *r.Diary.First
@@ -357,18 +355,18 @@ func (r *reader) diaryDay(row row, enrolled domain.Date) (domain.Date, bool) {
 	n, err := r.whole(cell)
 	switch {
 	case err != nil:
-		r.at(at, "%v", err)
+		r.wrong(row, r.when, "%v", err)
 		return domain.Date{}, false
 	case n < first || n >= first+r.burst.Days:
-		r.at(at, "diary %s has no such day; expected %d to %d", r.burst.Code, first, first+r.burst.Days-1)
+		r.wrong(row, r.when, "diary %s has no such day; expected %d to %d", r.burst.Code, first, first+r.burst.Days-1)
 		return domain.Date{}, false
 	}
 	return r.burst.FirstDay(enrolled).AddDays(n - first), true
 }
 
 // valueOf reads what a cell holds for a target. It reports whether there is a value.
-func (r *reader) valueOf(row row, column int, t target) (float64, bool) {
-	cell, at := r.cell(row, column)
+func (r *reader) valueOf(row row, column int, t *target) (float64, bool) {
+	cell := row.cells[column]
 	if r.isMissing(cell) {
 		r.missing[column]++
 		return 0, false
@@ -376,22 +374,22 @@ func (r *reader) valueOf(row row, column int, t target) (float64, bool) {
 	if t.instrument != (domain.InstrumentRef{}) {
 		n, err := r.whole(cell)
 		if err != nil {
-			r.at(at, "%v", err)
+			r.wrong(row, column, "%v", err)
 			return 0, false
 		}
 		if n < t.item.Min || n > t.item.Max {
-			r.at(at, "the answer to item %s is out of range; expected %d to %d", t.item.ID, t.item.Min, t.item.Max)
+			r.wrong(row, column, "the answer to item %s is out of range; expected %d to %d", t.item.ID, t.item.Min, t.item.Max)
 			return 0, false
 		}
 		return float64(n), true
 	}
 	x, err := r.number(cell)
 	if err != nil {
-		r.at(at, "%v", err)
+		r.wrong(row, column, "%v", err)
 		return 0, false
 	}
 	if lo, hi := t.construct.Min, t.construct.Max; (lo != nil && x < *lo) || (hi != nil && x > *hi) {
-		r.at(at, "the value of %s is out of range; expected %s to %s", t.construct.Code, bound(lo), bound(hi))
+		r.wrong(row, column, "the value of %s is out of range; expected %s to %s", t.construct.Code, bound(lo), bound(hi))
 		return 0, false
 	}
 	return x, true

@@ -30,12 +30,14 @@ type row struct {
 	cells []string
 }
 
-// at is the place of a cell in words.
-func (t *table) at(line int, column string) string {
+// at is the place of a cell in words; without a column, of a row.
+func (t *table) at(line int, column string) string { return cellPlace(t.name, line, column) }
+
+func cellPlace(file string, line int, column string) string {
 	if column == "" {
-		return fmt.Sprintf("%s:%d", t.name, line)
+		return fmt.Sprintf("%s:%d", file, line)
 	}
-	return fmt.Sprintf("%s:%d column %s", t.name, line, clip(column))
+	return fmt.Sprintf("%s:%d column %s", file, line, clip(column))
 }
 
 // readTable takes a CSV file apart and notes everything that makes it no table.
