@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,22 @@ func script(statement string) step {
 	}
 }
 
+// screenshots writes the page at phone and desktop width into the folder that ASEM_SCREENSHOTS names, if it names one.
+func screenshots(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("ASEM_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	for device, size := range map[string][2]int64{"phone": {360, 740}, "desktop": {1280, 900}} {
+		do(t, ctx, chromedp.EmulateViewport(size[0], size[1]))
+		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+"-"+device+".png"), png, 0o600))
+	}
+	do(t, ctx, chromedp.EmulateViewport(1280, 900))
+}
+
 func css(selector string) chromedp.CSS { return chromedp.CSS(selector) }
 
 func TestQueryPageInABrowser(t *testing.T) {
@@ -131,6 +148,8 @@ func TestQueryPageInABrowser(t *testing.T) {
 	do(t, ctx, chromedp.Click(css("#run")), waitFor(`document.querySelector("#result").textContent.includes("engineVersion")`), chromedp.Click(css("#tab-history")))
 	assert.Contains(t, textOf(t, ctx, "#history"), "changeModel")
 	assert.NotContains(t, eval[string](t, ctx, "JSON.stringify(localStorage)"), token)
+
+	screenshots(t, ctx, "query")
 
 	// A mistake is told in place.
 	do(t, ctx, script(`document.querySelector("#variables").value = "{"`), chromedp.Click(css("#run")), waitFor(`document.querySelector("#status").textContent.includes("not JSON")`))

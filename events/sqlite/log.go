@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -47,6 +48,10 @@ func Open(ctx context.Context, path string) (*Log, error) {
 	}
 	source := func(more string) string {
 		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String() + "?_pragma=busy_timeout(30000)&_pragma=synchronous(FULL)&" + more
+	}
+	// SQLite gives a new file, and the files beside it, the rights of the first; answers are for the owner's eyes alone.
+	if f, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+		_ = f.Close()
 	}
 	l := &Log{path: path, waker: events.NewWaker()}
 	if l.writer, err = sql.Open("sqlite", source("_pragma=journal_mode(WAL)&_txlock=immediate")); err != nil {
