@@ -9,7 +9,30 @@
 //   - [New] and [Model]: the model joined with data, reduced to sums that do not grow with the number of couples
 //   - [Model.LogLik]: the profiled likelihood and its analytic gradient
 //   - [Model.Fit] and [Fit]: the maximum and the inference on it; [Convergence] says how far it may be trusted
+//   - [Fit.Contrast], [Fit.Test], [Fit.TypeIII], [LikelihoodRatio]: hypotheses; [Fit.Robust]: without trust in the covariance
+//   - [Fit.Profile] and [Fit.Bootstrap]: intervals, also of the covariance parameters in [Fit.Components]
+//   - [Fit.Predict], [Fit.Trajectories], [Fit.GroupEffects]: what the model expects
+//   - [Fit.Residuals], [Fit.Influence], [Fit.Explained]: how well it fits
 //
-// Each fit is deterministic, whatever the order of the rows. The package reads no files and knows
-// nothing of instruments or studies.
+// Each fit is deterministic, whatever the order of the rows. A Fit may be used by several goroutines. The package reads no
+// files and knows nothing of instruments or studies.
+//
+// # Formulas
+//
+// Formulas are those of R and lme4: + joins terms, a:b is their product, a*b is a + b + a:b, a/b is a + a:b,
+// (a + b)^2 all products of two, - takes away, 0 or -1 the intercept. Text columns, and those that name couple, person or role,
+// are factors, coded by treatment contrasts to their first level or, where their margin is not in the model, by an indicator for each
+// level; columns are named as R's model.matrix names them. Columns that others determine are left out and named. Random terms
+// are (a | g) and (a || g), the latter without any correlation, also between the levels of a factor; g is the couple, the
+// person, or couple/person for both.
+//
+// Functions of numbers are I() for arithmetic, log, exp, sqrt, abs, poly(x, k) for orthogonal polynomials and scale(x). Those of
+// dyads can be put into each other:
+//
+//   - partner(x): the partner's x on the same occasion of the couple
+//   - within(x): x minus the person's mean; between(x): the person's mean minus the mean of all persons' means
+//   - lag(x), lag(x, k): the person's x k occasions before, where times are whole numbers at time t - k, otherwise
+//     at the k-th occasion of the couple before
+//
+// They are computed over all rows where x is there, before rows with anything missing are left out. What cannot be computed is missing.
 package mixed

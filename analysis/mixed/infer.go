@@ -195,12 +195,18 @@ func (f *Fit) infer() {
 	}
 }
 
-// parameter makes the inference on one estimate with a t distribution.
+// parameter makes the inference on one estimate with a t distribution, the normal one if df is +Inf.
 func (m *Model) parameter(name string, estimate, se, df float64) Parameter {
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}
+	var d interface {
+		CDF(float64) float64
+		Quantile(float64) float64
+	} = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}
+	if math.IsInf(df, 1) {
+		d = distuv.UnitNormal
+	}
 	par := Parameter{Name: name, Role: m.roleOf(name), Estimate: estimate, SE: se, DF: df, Statistic: estimate / se}
-	par.P = 2 * t.CDF(-math.Abs(par.Statistic))
-	half := t.Quantile((1+m.spec.Level)/2) * se
+	par.P = 2 * d.CDF(-math.Abs(par.Statistic))
+	half := d.Quantile((1+m.spec.Level)/2) * se
 	par.Lower, par.Upper = estimate-half, estimate+half
 	return par
 }
