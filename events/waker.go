@@ -2,7 +2,9 @@ package events
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
 
 // Waker wakes those who wait for events to come. A backend tells it of every new head it hears of.
@@ -47,8 +49,28 @@ func (w *Waker) Wait(ctx context.Context, after Position) error {
 	}
 }
 
-// Closed is closed when the waker is.
-func (w *Waker) Closed() <-chan struct{} { return w.closed }
-
 // Close sends everybody home.
 func (w *Waker) Close() { w.once.Do(func() { close(w.closed) }) }
+
+// Follow is the Wait of a [Log]: it returns when head is above after, ctx's error or ErrClosed. A commit that the waker is told of
+// ends it at once; one that nobody told of is found by asking for the head, at least as often as poll.
+func (w *Waker) Follow(ctx context.Context, after Position, poll time.Duration, head func(context.Context) (Position, error)) error {
+	for {
+		at, err := head(ctx)
+		if err != nil {
+			return err
+		}
+		if at > after {
+			return nil
+		}
+		turn, cancel := context.WithTimeout(ctx, poll)
+		err = w.Wait(turn, after)
+		cancel()
+		if err == nil || errors.Is(err, ErrClosed) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}

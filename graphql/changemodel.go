@@ -165,11 +165,7 @@ func (s *schema) changeModelFields(q *object[root]) {
 	q.field(&s.rules, "changeModel", s.model.typ, "A model fitted to a study's data.", anybody, gql.FieldConfigArgument{"input": {Type: nonNull(changeModelInput)}},
 		func(ctx context.Context, _ root, a arguments) (any, error) {
 			in := arguments(get[map[string]any](a, "input"))
-			study, err := stateOf(ctx).studyOf(ctx, get[string](in, "study"))
-			if err != nil {
-				return nil, err
-			}
-			view, err := viewAt(ctx, in)
+			study, view, err := studyAt(ctx, in)
 			if err != nil {
 				return nil, err
 			}

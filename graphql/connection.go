@@ -118,3 +118,13 @@ func viewAt(ctx context.Context, a arguments) (projections.View, error) {
 	}
 	return s.store.View(ctx, asOf)
 }
+
+// studyAt returns the study that an input names, and the read models at the moment it names.
+func studyAt(ctx context.Context, in arguments) (projections.Study, projections.View, error) {
+	study, err := stateOf(ctx).studyOf(ctx, get[string](in, "study"))
+	if err != nil {
+		return study, projections.View{}, err
+	}
+	view, err := viewAt(ctx, in)
+	return study, view, err
+}

@@ -147,11 +147,7 @@ func (s *schema) trajectoryFields(q *object[root]) {
 				return nil, err
 			}
 			in := arguments(get[map[string]any](a, "input"))
-			study, err := stateOf(ctx).studyOf(ctx, get[string](in, "study"))
-			if err != nil {
-				return nil, err
-			}
-			view, err := viewAt(ctx, in)
+			study, view, err := studyAt(ctx, in)
 			if err != nil {
 				return nil, err
 			}

@@ -47,7 +47,7 @@ func TestAgainstPeers(t *testing.T) {
 		require.NoError(t, r.Err())
 		ours := time.Since(begin).Seconds()
 		t.Logf("%d couples: here %.4f s, log-likelihood %.6f", couples, ours, r.LogLik)
-		out, err := exec.Command(rscript, filepath.Join("testdata", "peers.R"), path, "lme", "glmmTMB").Output()
+		out, err := exec.CommandContext(t.Context(), rscript, filepath.Join("testdata", "peers.R"), path, "lme", "glmmTMB").Output()
 		require.NoError(t, err)
 		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 			var engine string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -42,6 +43,8 @@ type modelSpec struct {
 	sha256 string
 }
 
+const maxSpec = 256 << 10 // bytes
+
 // readSpec reads a spec file.
 func readSpec(path string) (modelSpec, error) {
 	text, err := os.ReadFile(path)
@@ -54,6 +57,10 @@ func readSpec(path string) (modelSpec, error) {
 // parseSpec reads a spec strictly: an unknown field is an error with its line and column.
 func parseSpec(name string, text []byte) (modelSpec, error) {
 	var s modelSpec
+	// The YAML library needs memory by the square of nesting.
+	if n := bytes.Count(text, []byte("[")) + bytes.Count(text, []byte("{")); len(text) > maxSpec || n > 1000 {
+		return s, &domain.Error{Code: domain.Invalid, Path: name, Message: "this is too large or too deeply nested to be a spec"}
+	}
 	if err := yaml.UnmarshalWithOptions(text, &s, yaml.Strict()); err != nil {
 		return s, &domain.Error{Code: domain.Invalid, Path: name, Message: yaml.FormatError(err, false, false)}
 	}

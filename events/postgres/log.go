@@ -234,24 +234,7 @@ const pollEvery = time.Second
 
 // Wait implements [events.Log].
 func (l *Log) Wait(ctx context.Context, after events.Position) error {
-	for {
-		head, err := l.Head(ctx)
-		if err != nil {
-			return err
-		}
-		if head > after {
-			return nil
-		}
-		turn, cancel := context.WithTimeout(ctx, pollEvery)
-		err = l.waker.Wait(turn, after)
-		cancel()
-		if err == nil || errors.Is(err, events.ErrClosed) {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
+	return l.waker.Follow(ctx, after, pollEvery, l.Head)
 }
 
 // listen hears of commits by other processes, and connects again when the connection breaks.

@@ -219,24 +219,7 @@ const pollEvery = 500 * time.Millisecond
 // Wait implements [events.Log]. A commit through this handle wakes it at once; one by another process is found by
 // looking.
 func (l *Log) Wait(ctx context.Context, after events.Position) error {
-	for {
-		head, err := l.Head(ctx)
-		if err != nil {
-			return err
-		}
-		if head > after {
-			return nil
-		}
-		turn, cancel := context.WithTimeout(ctx, pollEvery)
-		err = l.waker.Wait(turn, after)
-		cancel()
-		if err == nil || errors.Is(err, events.ErrClosed) {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
+	return l.waker.Follow(ctx, after, pollEvery, l.Head)
 }
 
 // Close implements [events.Log].

@@ -191,7 +191,8 @@ func TestAMappingMustBeParsed(t *testing.T) {
 func TestAMappingCannotNameMillionsOfColumns(t *testing.T) {
 	waves, measures := strings.Repeat("{month: 0}, ", 2000), strings.Repeat("  - {columns: 'x{wave}', role: A, construct: love}\n", 100)
 	text := strings.Replace(wideMapping, "{month: 0}, {month: 6}", waves, 1)
-	text = text[:strings.Index(text, "measures:")] + "measures:\n" + measures
+	text, _, _ = strings.Cut(text, "measures:")
+	text += "measures:\n" + measures
 	_, err := Orders(mapping(t, text), file("couple", "1"))
 	assert.Contains(t, messages(t, err)[0], "the mapping names more than 100000 columns")
 }
