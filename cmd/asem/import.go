@@ -80,7 +80,7 @@ func (c *importCmd) Run(ctx context.Context, io streams) error {
 			return batch.Explain(err)
 		}
 		if err := h.catchUp(ctx); err != nil {
-			return err
+			return fmt.Errorf("the events are stored, up to position %d; the read models will follow at the next start: %w", r.Position, err)
 		}
 		if r.Duplicate || r.Events == 0 {
 			fmt.Fprintf(io.out, "%s was imported before; nothing was added\n", source.Name)
