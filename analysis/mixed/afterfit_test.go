@@ -132,3 +132,30 @@ func TestNothingAfterAFitThatFailed(t *testing.T) {
 		assert.ErrorAs(t, ask(), &bad, name)
 	}
 }
+
+// Where a fit begins does not matter, only how long it takes.
+func TestFitFromAnEarlierFit(t *testing.T) {
+	ctx := context.Background()
+	rows := simulateGrowth(51, 60, 4, 0.2)
+	earlier := fit(t, growthFrame(t, rows[:len(rows)-9]), growthSpec())
+	for i := range rows { // in other units, too
+		rows[i].y *= 10
+	}
+	m, err := mixed.New(growthFrame(t, rows), growthSpec())
+	require.NoError(t, err)
+	cold, err := m.Fit(ctx)
+	require.NoError(t, err)
+	warm, err := m.FitFrom(ctx, earlier)
+	require.NoError(t, err)
+	require.NoError(t, warm.Err())
+	assert.InDelta(t, cold.LogLik, warm.LogLik, 1e-8)
+	for i, p := range cold.Parameters {
+		assert.InEpsilon(t, p.Estimate, warm.Parameters[i].Estimate, 1e-6)
+		assert.InEpsilon(t, p.SE, warm.Parameters[i].SE, 1e-5)
+		assert.InEpsilon(t, p.DF, warm.Parameters[i].DF, 1e-4)
+	}
+	s := growthSpec()
+	s.Random = "(1 | couple)"
+	_, err = m.FitFrom(ctx, fit(t, growthFrame(t, rows), s))
+	assert.ErrorContains(t, err, "other covariance parameters")
+}

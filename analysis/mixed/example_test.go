@@ -17,8 +17,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer file.Close()
 	data, err := frame.ReadCSV(file, frame.CSVOptions{})
+	file.Close()
 	if err != nil {
 		log.Fatal(err)
 	}
