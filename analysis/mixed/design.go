@@ -284,49 +284,48 @@ func (b *builder) order() error {
 func (b *builder) people(couple, who []int, coupleLevels, whoLevels []string) error {
 	n := b.f.Rows()
 	person, others := make([]int, n), make([]int, n)
-	at := make(map[moment]int, len(b.all))
-	number := map[[2]int]int{}
 	for r := range n {
 		person[r], others[r] = -1, -1
 	}
+	numbers := make([]int, max(1, len(whoLevels))) // 1 + the number of the person so called, if of this couple or a later one
 	time := b.d.time
-	start := 0 // of the rows of the same couple and occasion
+	start, crowd := 0, ""     // start of the rows of the same couple and occasion
+	first := len(b.d.persons) // number of the couple's first person
 	for i, r := range b.all {
-		k := [2]int{couple[r], who[r]}
-		if _, ok := number[k]; !ok {
-			number[k] = len(number)
+		if i > 0 && couple[b.all[i-1]] != couple[r] {
+			first = len(b.d.persons)
+		}
+		if numbers[who[r]] <= first {
 			label := ""
 			if whoLevels != nil {
 				label = whoLevels[who[r]]
 			}
 			b.d.persons = append(b.d.persons, label)
+			numbers[who[r]] = len(b.d.persons)
 		}
-		person[r] = number[k]
-		if whoLevels != nil {
-			m := moment{person[r], time[r]}
-			if first, twice := at[m]; twice {
-				message := fmt.Sprintf("%q, %q has two rows", coupleLevels[couple[r]], whoLevels[who[r]])
-				if b.spec.Time != "" {
-					message += fmt.Sprintf(" at %s %v", b.spec.Time, time[r])
-				}
-				return &DataError{b.spec.Couple, fmt.Sprintf("couple %s (rows %d and %d); expected one", message, first+1, r+1)}
-			}
-			at[m] = r
-		}
+		person[r] = numbers[who[r]] - 1
 		if p := b.all[start]; couple[p] != couple[r] || time[p] != time[r] {
 			start = i
 		}
 		for _, p := range b.all[start:i] {
-			if who[p] != who[r] {
-				if others[p] >= 0 && b.eval.crowd == "" {
-					b.eval.crowd = coupleLevels[couple[r]]
+			if who[p] == who[r] {
+				if whoLevels == nil {
+					continue
 				}
-				others[p], others[r] = r, p
+				message := fmt.Sprintf("couple %q, %q has two rows", coupleLevels[couple[r]], whoLevels[who[r]])
+				if b.spec.Time != "" {
+					message += fmt.Sprintf(" at %s %v", b.spec.Time, time[r])
+				}
+				return &DataError{b.spec.Couple, fmt.Sprintf("%s (rows %d and %d); expected one", message, min(p, r)+1, max(p, r)+1)}
 			}
+			if others[p] >= 0 && crowd == "" {
+				crowd = coupleLevels[couple[r]]
+			}
+			others[p], others[r] = r, p
 		}
 	}
 	b.d.person = person
-	b.eval = evaluator{f: b.f, spec: b.spec, couple: couple, person: person, others: others, time: time, at: at, crowd: b.eval.crowd, learnt: map[string][]float64{}}
+	b.eval = evaluator{f: b.f, spec: b.spec, couple: couple, person: person, others: others, time: time, crowd: crowd, learnt: map[string][]float64{}}
 	return nil
 }
 
@@ -384,13 +383,18 @@ func (r randomSide) group(d *design) []int {
 	if r.byPerson {
 		of = d.person
 	}
-	number := map[int]int{}
+	most := 0
+	for _, g := range of {
+		most = max(most, g)
+	}
+	number, next := make([]int, most+1), 1 // 1 + the number of each; 0 before it appears
 	group := make([]int, len(of))
 	for i, g := range of {
-		if _, ok := number[g]; !ok {
-			number[g] = len(number)
+		if number[g] == 0 {
+			number[g] = next
+			next++
 		}
-		group[i] = number[g]
+		group[i] = number[g] - 1
 	}
 	return group
 }
@@ -469,18 +473,20 @@ func (b *builder) keep(all []*side) {
 	d := b.d
 	couple, role, person, time := d.couple, d.role, d.person, d.time
 	d.couple, d.role, d.person, d.time = nil, nil, nil, nil
-	number := map[int]int{}
+	d.rows, d.y = make([]int, 0, len(b.all)), make([]float64, 0, len(b.all))
+	d.couple, d.role, d.person, d.time = make([]int, 0, len(b.all)), make([]int, 0, len(b.all)), make([]int, 0, len(b.all)), make([]float64, 0, len(b.all))
+	last := -1
 	for _, r := range b.all {
 		if why := b.missingIn(r, all); why != "" {
 			d.missing[why]++
 			continue
 		}
-		if _, ok := number[couple[r]]; !ok {
-			number[couple[r]] = len(number)
-			d.couples = append(d.couples, b.coupleLevels[couple[r]])
+		if couple[r] != last {
+			last = couple[r]
+			d.couples = append(d.couples, b.coupleLevels[last])
 		}
 		d.rows, d.y = append(d.rows, r), append(d.y, b.y[r])
-		d.couple, d.role, d.person, d.time = append(d.couple, number[couple[r]]), append(d.role, role[r]), append(d.person, person[r]), append(d.time, time[r])
+		d.couple, d.role, d.person, d.time = append(d.couple, len(d.couples)-1), append(d.role, role[r]), append(d.person, person[r]), append(d.time, time[r])
 	}
 }
 

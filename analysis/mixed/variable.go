@@ -42,8 +42,8 @@ type evaluator struct {
 	person []int  // who each row is of
 	others []int  // row of the partner on the same occasion, -1 if there is none
 	time   []float64
-	at     map[moment]int
-	crowd  string // a couple with more than two persons on an occasion, if there is one
+	at     map[moment]int // row of each person and time; made when first needed
+	crowd  string         // a couple with more than two persons on an occasion, if there is one
 
 	// learnt holds what functions of whole columns took from the data, by how the call is written: the mean and standard
 	// deviation of scale(), the recurrence of poly(). With new set it is used, not learnt, and columns are looked up under
@@ -311,6 +311,12 @@ func (e *evaluator) lag(n *node, x []float64) ([]float64, error) {
 	}
 	if e.spec.Time == "" {
 		return nil, formulaError(e.src, n.at, "lag() needs a time column")
+	}
+	if e.at == nil {
+		e.at = make(map[moment]int, len(e.person))
+		for r, p := range e.person {
+			e.at[moment{p, e.time[r]}] = r
+		}
 	}
 	before := e.shifted(k)
 	out := make([]float64, len(x))
