@@ -22,7 +22,7 @@
 // Formulas are those of R and lme4: + joins terms, a:b is their product, a*b is a + b + a:b, a/b is a + a:b,
 // (a + b)^2 all products of two, - takes away, 0 or -1 the intercept. Text columns, and those that name couple, person or role,
 // are factors, coded by treatment contrasts to their first level or, where their margin is not in the model, by an indicator for each
-// level; columns are named as R's model.matrix names them. Columns that others determine are left out and named. Random terms
+// level; factor(x) makes one of a numeric column. Columns are named as R's model.matrix names them. Columns that others determine are left out and named. Random terms
 // are (a | g) and (a || g), the latter without any correlation, also between the levels of a factor; g is the couple, the
 // person, or couple/person for both.
 //

@@ -56,6 +56,9 @@ func parseFormula(src string) (*node, error) {
 		return nil, err
 	}
 	if p.space(); p.pos < len(p.src) {
+		if p.src[p.pos] == '~' {
+			return nil, p.fail(p.pos, "found ~; expected the right-hand side alone, for the outcome is named elsewhere")
+		}
 		return nil, p.fail(p.pos, "found %q; expected an operator or the end", p.rest())
 	}
 	return n, nil

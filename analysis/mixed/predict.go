@@ -93,6 +93,9 @@ func (m *Model) matrix(s *side, n int) ([]float64, error) {
 // factor returns a factor of new data by the levels of the fit.
 func (e *evaluator) factor(v *variable) (*variable, error) {
 	c, ok := e.given(v.node)
+	if n := v.node; !ok && n.text == "factor" && n.op == "call" {
+		c, ok = e.f.Column(n.args[0].text)
+	}
 	if !ok {
 		return nil, formulaError(e.src, v.node.at, "new data need a column named %q%s", v.name, nearest(v.name, e.f.Names()))
 	}

@@ -256,7 +256,7 @@ func TestPredictionsAgreeWithR(t *testing.T) {
 func TestPredictingTheSameRowsGivesTheFittedValues(t *testing.T) {
 	f := growthFrame(t, simulateGrowth(21, 25, 4, 0.2))
 	s := growthSpec()
-	s.Fixed = "0 + role + poly(time, 2) + role:scale(x) + I(x^2) + within(y):time + log(x + 10)"
+	s.Fixed = "0 + role + poly(time, 2) + factor(time):x + role:scale(x) + I(x^2) + within(y):time + log(x + 10)"
 	s.Random = "(1 | couple)"
 	got := fit(t, f, s)
 	res, err := got.Residuals()

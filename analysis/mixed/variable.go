@@ -100,6 +100,19 @@ func (e *evaluator) variable(n *node) (*variable, error) {
 	switch n.text {
 	case "poly":
 		return e.poly(n, v)
+	case "factor":
+		if err := e.arguments(n, 1, 1); err != nil {
+			return nil, err
+		}
+		if n.args[0].op != "name" {
+			return nil, formulaError(e.src, n.at, "factor() takes the name of a column")
+		}
+		c, err := e.column(n.args[0])
+		if err != nil {
+			return nil, err
+		}
+		v.codes, v.levels = levelsOf(c)
+		return v, nil
 	case "partner":
 		if err := e.partners(n); err != nil {
 			return nil, err
@@ -244,15 +257,18 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	if n.text == "lag" {
 		most = 2
 	}
-	known := []string{"I", "abs", "between", "exp", "lag", "log", "partner", "poly", "scale", "sqrt", "within"}
+	known := []string{"I", "abs", "between", "exp", "factor", "lag", "log", "partner", "poly", "scale", "sqrt", "within"}
 	if !slices.Contains(known, n.text) {
 		return nil, formulaError(e.src, n.at, "there is no function %q%s", n.text, nearest(n.text, known))
 	}
 	if err := e.arguments(n, 1, most); err != nil {
 		return nil, err
 	}
-	if n.text == "poly" {
+	switch n.text {
+	case "poly":
 		return nil, formulaError(e.src, n.at, "poly() makes several columns and cannot stand inside another function")
+	case "factor":
+		return nil, formulaError(e.src, n.at, "factor() makes no number and cannot stand inside another function but partner()")
 	}
 	switch n.text {
 	case "partner":
