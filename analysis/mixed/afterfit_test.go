@@ -109,6 +109,30 @@ func askEverything(t *testing.T, f *mixed.Fit) {
 	assert.Equal(t, 8, b.Samples+b.Failed)
 }
 
+// Tests do not depend on the units and origins of predictors.
+func TestTypeIIIDoesNotDependOnUnits(t *testing.T) {
+	rows := simulateGrowth(42, 40, 3, 0.1)
+	s := growthSpec()
+	s.Fixed, s.Random = "role * x + time", "(1 | couple)"
+	ask := func() []mixed.Test {
+		tests, err := fit(t, growthFrame(t, rows), s).TypeIII()
+		require.NoError(t, err)
+		return tests
+	}
+	want := ask()
+	for i := range rows {
+		rows[i].x *= 1e9
+		rows[i].time = 1.6e9 + 3e6*rows[i].time
+	}
+	got := ask()
+	require.Len(t, got, len(want))
+	for i := range want {
+		assert.Equal(t, want[i].Name, got[i].Name)
+		assert.InEpsilon(t, want[i].Statistic, got[i].Statistic, 1e-5, want[i].Name)
+		assert.InEpsilon(t, want[i].DenDF, got[i].DenDF, 1e-4, want[i].Name)
+	}
+}
+
 // A fit that may not be reported answers nothing.
 func TestNothingAfterAFitThatFailed(t *testing.T) {
 	m, err := mixed.New(growthFrame(t, simulateGrowth(10, 80, 2, 0)), growthSpec())

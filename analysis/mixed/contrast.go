@@ -216,8 +216,15 @@ func (f *Fit) TypeIII() ([]Test, error) {
 		return nil, err
 	}
 	sum, _ = independent(sum)
-	// The two codings span the same space: X_sum T = X, so beta_sum = T beta.
+	// The two codings span the same space: X_sum T = X, so beta_sum = T beta. Columns of X_sum are brought to unit length;
+	// that a coefficient is zero does not depend on it.
 	n, p := len(d.rows), len(f.Beta)
+	for _, c := range sum {
+		size := norm(c.values)
+		for i := range c.values {
+			c.values[i] /= size
+		}
+	}
 	xs, x := mat.NewDense(n, len(sum), rowMajor(sum, n)), mat.NewDense(n, p, d.x)
 	var qr mat.QR
 	qr.Factorize(xs)
