@@ -66,6 +66,21 @@ func newCoupleTypes(s *schema) {
 	})
 
 	couples := newConnection[projections.Couple](s, s.couple.typ)
+	s.study.field(&s.rules, "participant", s.participant.typ, "The participant with a code; null if there is none.", staff,
+		gql.FieldConfigArgument{"code": {Type: nonNull(gql.String)}}, func(ctx context.Context, v projections.Study, a arguments) (any, error) {
+			id, err := stateOf(ctx).now.PersonByCode(ctx, v.Code, get[string](a, "code"))
+			if err != nil {
+				return orAbsent(nil, err)
+			}
+			load := stateOf(ctx).couple.load(projections.CoupleID{Study: id.Study, Couple: id.Couple})
+			return thunk(func() (any, error) {
+				c, _, err := load()
+				if p, ok := c.Participant(id.Role); ok && err == nil {
+					return person{p}, nil
+				}
+				return nil, err
+			}), nil
+		})
 	filter := gql.NewInputObject(gql.InputObjectConfig{Name: "CoupleFilter", Description: "Narrows a list of couples.", Fields: gql.InputObjectConfigFieldMap{
 		"enrolledFrom": {Type: dateType, Description: "Enrolled on this day or later."},
 		"enrolledTo":   {Type: dateType, Description: "Enrolled on this day or earlier."},

@@ -274,6 +274,9 @@ func TestTheWholeTree(t *testing.T) {
 	assert.Equal(t, []any{100.0, 101.0}, course["value"])
 	assert.Equal(t, "SCORED", course["points"].([]any)[0].(map[string]any)["status"])
 
+	for code, want := range map[string]any{"2-A": map[string]any{"id": wife["id"]}, "2-C": nil} {
+		assert.Equal(t, want, s.data(t, `query($c:String!){study(code:"S"){participant(code:$c){id}}}`, map[string]any{"c": code})["study"].(map[string]any)["participant"], code)
+	}
 	for _, id := range []any{second["id"], wife["id"], course["id"]} {
 		node := s.data(t, `query($id:ID!){node(id:$id){id __typename}}`, map[string]any{"id": id})["node"].(map[string]any)
 		assert.Equal(t, id, node["id"])

@@ -30,18 +30,18 @@ func (n number) MarshalJSON() ([]byte, error) {
 
 type (
 	reportJSON struct {
-		Kind          string            `json:"kind"`
-		Rows          int               `json:"n_rows"`
-		Couples       int               `json:"n_couples"`
-		LogLikelihood number            `json:"log_likelihood"`
-		Parameters    []parameterJSON   `json:"parameters"`
-		Effects       []effectJSON      `json:"effects"`
-		Random        map[string]gJSON  `json:"random"`
-		Residual      residualJSON      `json:"residual"`
-		Fit           fitJSON           `json:"fit"`
-		Tests         map[string]number `json:"tests"`
-		Convergence   convergenceJSON   `json:"convergence"`
-		Provenance    provenanceJSON    `json:"provenance"`
+		Kind          string           `json:"kind"`
+		Rows          int              `json:"n_rows"`
+		Couples       int              `json:"n_couples"`
+		LogLikelihood number           `json:"log_likelihood"`
+		Parameters    []parameterJSON  `json:"parameters"`
+		Effects       []effectJSON     `json:"effects"`
+		Random        map[string]gJSON `json:"random"`
+		Residual      residualJSON     `json:"residual"`
+		Fit           fitJSON          `json:"fit"`
+		Tests         testsJSON        `json:"tests"`
+		Convergence   convergenceJSON  `json:"convergence"`
+		Provenance    provenanceJSON   `json:"provenance"`
 	}
 	parameterJSON struct {
 		Name      string `json:"name"`
@@ -72,6 +72,16 @@ type (
 		CrossPartner *number           `json:"cross_partner,omitempty"`
 		Phi          *number           `json:"phi,omitempty"`
 		Tau          *number           `json:"tau,omitempty"`
+	}
+	testsJSON struct {
+		TypeIII []testJSON `json:"type_iii"` // F tests of each term given all others
+	}
+	testJSON struct {
+		Name        string `json:"name"`
+		Statistic   number `json:"statistic"`
+		Numerator   number `json:"numerator_df"`
+		Denominator number `json:"denominator_df"`
+		P           number `json:"p"`
 	}
 	fitJSON struct {
 		Method      string            `json:"method"`
@@ -110,7 +120,7 @@ func (r *fitted) json(from provenance) reportJSON {
 	f := r.FittedModel
 	out := reportJSON{
 		Kind: r.spec.Kind, Rows: f.Rows, Couples: f.Couples, LogLikelihood: number(f.LogLik), Parameters: []parameterJSON{}, Effects: []effectJSON{},
-		Random: map[string]gJSON{}, Residual: residualJSON{SD: map[string]number{}}, Tests: map[string]number{},
+		Random: map[string]gJSON{}, Residual: residualJSON{SD: map[string]number{}}, Tests: testsJSON{TypeIII: []testJSON{}},
 		Fit:         fitJSON{Method: string(f.Method), AIC: number(f.AIC), BIC: number(f.BIC), Parameters: f.NParams, MissingRows: f.Missing, Dropped: append([]string{}, f.Dropped...)},
 		Convergence: convergenceJSON{f.Converged, f.Iterations, number(f.GradientNorm), number(f.Condition), append([]string{}, f.Boundary...), f.Reason},
 		Provenance:  provenanceJSON{Data: from.data, Spec: r.spec.sha256, Engine: projections.EngineVersion, Study: from.study},
@@ -129,6 +139,11 @@ func (r *fitted) json(from provenance) reportJSON {
 	}
 	for _, p := range f.Parameters {
 		out.Parameters = append(out.Parameters, parameter(p))
+	}
+	if tests, err := f.TypeIII(); err == nil && f.Err() == nil { // without terms to test there are no tests
+		for _, t := range tests {
+			out.Tests.TypeIII = append(out.Tests.TypeIII, testJSON{t.Name, number(t.Statistic), number(t.NumDF), number(t.DenDF), number(t.P)})
+		}
 	}
 	for _, e := range r.Effects {
 		p := parameter(e.Parameter)
