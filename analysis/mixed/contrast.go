@@ -193,7 +193,7 @@ func pooledDF(df []float64) float64 {
 
 // upperF returns the probability of a larger F.
 func upperF(x, num, den float64) float64 {
-	if math.IsNaN(x) || !(den > 0) {
+	if math.IsNaN(x) || math.IsNaN(num) || !(den > 0) {
 		return math.NaN()
 	}
 	if math.IsInf(den, 1) {

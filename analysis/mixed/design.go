@@ -504,16 +504,28 @@ func (b *builder) missingIn(row int, all []*side) string {
 	return ""
 }
 
+// largest is where numbers are refused: their squares, and sums of these, must not overflow.
+const largest = 1e100
+
 func (b *builder) finite(all []*side) error {
+	check := func(x float64, name string, row int) error {
+		switch {
+		case math.IsInf(x, 0):
+			return &DataError{name, fmt.Sprintf("row %d is not finite", row+1)}
+		case math.Abs(x) > largest:
+			return &DataError{name, fmt.Sprintf("row %d is %.3g, too large to compute with; use other units", row+1, x)}
+		}
+		return nil
+	}
 	for _, r := range b.d.rows {
-		if math.IsInf(b.y[r], 0) {
-			return &DataError{b.spec.Outcome, fmt.Sprintf("row %d is not finite", r+1)}
+		if err := check(b.y[r], b.spec.Outcome, r); err != nil {
+			return err
 		}
 		for _, s := range all {
 			for _, v := range s.variables {
 				for _, c := range v.columns {
-					if math.IsInf(c[r], 0) {
-						return &DataError{v.name, fmt.Sprintf("row %d is not finite", r+1)}
+					if err := check(c[r], v.name, r); err != nil {
+						return err
 					}
 				}
 			}

@@ -205,6 +205,10 @@ func (m *Model) parameter(name string, estimate, se, df float64) Parameter {
 		d = distuv.UnitNormal
 	}
 	par := Parameter{Name: name, Role: m.roleOf(name), Estimate: estimate, SE: se, DF: df, Statistic: estimate / se}
+	if !(df > 0) || math.IsNaN(par.Statistic) {
+		par.P, par.Lower, par.Upper = math.NaN(), math.NaN(), math.NaN()
+		return par
+	}
 	par.P = 2 * d.CDF(-math.Abs(par.Statistic))
 	half := d.Quantile((1+m.spec.Level)/2) * se
 	par.Lower, par.Upper = estimate-half, estimate+half

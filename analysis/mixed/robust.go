@@ -18,7 +18,8 @@ const (
 	CR2 Sandwich = "CR2"
 )
 
-// Robust is the inference on the fixed effects of a fit that holds whatever the covariance within couples is.
+// Robust is the inference on the fixed effects of a fit that holds whatever the covariance within couples is. An effect that
+// one couple alone decides leaves no residual to learn from: its standard error and all that follows from it are NaN.
 type Robust struct {
 	Kind       Sandwich
 	V          *mat.SymDense // p x p, covariance of the estimates
@@ -71,7 +72,7 @@ func (f *Fit) Robust(kind Sandwich) (*Robust, error) {
 	for i, name := range f.Names {
 		l := make([]float64, p)
 		l[i] = 1
-		r.Parameters = append(r.Parameters, f.model.parameter(name, f.Beta[i], math.Sqrt(r.V.At(i, i)), r.df(c, l)))
+		r.Parameters = append(r.Parameters, r.parameter(name, l, c))
 	}
 	return r, nil
 }
@@ -120,22 +121,27 @@ func (u couple) adjustment(c *mat.SymDense) *mat.Dense {
 
 // df returns the Satterthwaite degrees of freedom of the robust variance of l'beta if the covariance of the model
 // is right: (sum of P_ii)^2 / sum of P_ij^2, where P_ij is the covariance of the parts of couples i and j (Bell &
-// McCaffrey 2002; Pustejovsky & Tipton 2018, eq. 10). P_ii = g'Vg - h'Ch and P_ij = -h_i'C h_j with h = X'g.
+// McCaffrey 2002; Pustejovsky & Tipton 2018, eq. 10). P_ii = g'Vg - h'Ch and P_ij = -h_i'C h_j with h = X'g. It is NaN
+// where the robust variance is zero whatever the data.
 func (r *Robust) df(c *mat.SymDense, l []float64) float64 {
 	e := mat.NewVecDense(len(l), r.fit.model.toEngine(l))
-	trace, square := 0.0, 0.0
+	trace, square, size := 0.0, 0.0, 0.0
 	hh := mat.NewSymDense(len(l), nil) // the sum of h h'
 	for _, u := range r.couples {
 		var h mat.VecDense
 		h.MulVec(u.xg, e)
 		a, b := mat.Inner(e, u.gvg, e), mat.Inner(&h, c, &h)
 		trace += a - b
+		size += a
 		square += a*a - 2*a*b
 		hh.SymRankOne(hh, 1, &h)
 	}
 	var ch mat.Dense
 	ch.Mul(c, hh)
 	square += traceOfProduct(&ch, &ch)
+	if !(trace > 1e-9*size) {
+		return math.NaN()
+	}
 	return trace * trace / square
 }
 
@@ -146,12 +152,19 @@ func (r *Robust) Contrast(name string, l []float64) (Parameter, error) {
 	if err := f.checkContrast(name, l); err != nil {
 		return Parameter{}, err
 	}
-	x := mat.NewVecDense(len(l), l)
-	v := mat.Inner(x, r.V, x)
-	if !(v > 0) {
-		return Parameter{}, &ContrastError{name, "has no weight, or no robust variance"}
+	if norm(l) == 0 {
+		return Parameter{}, &ContrastError{name, "has no weight"}
 	}
 	p := len(f.Beta)
-	c := mat.NewSymDense(p, append([]float64(nil), f.work.c[:p*p]...))
-	return f.model.parameter(name, dot(l, f.Beta), math.Sqrt(v), r.df(c, l)), nil
+	return r.parameter(name, l, mat.NewSymDense(p, append([]float64(nil), f.work.c[:p*p]...))), nil
+}
+
+func (r *Robust) parameter(name string, l []float64, c *mat.SymDense) Parameter {
+	f := r.fit
+	x := mat.NewVecDense(len(l), l)
+	df, se := r.df(c, l), math.Sqrt(mat.Inner(x, r.V, x))
+	if math.IsNaN(df) {
+		se = math.NaN() // it would come out as zero
+	}
+	return f.model.parameter(name, dot(l, f.Beta), se, df)
 }
