@@ -48,4 +48,13 @@
 //
 // With few couples use Kenward-Roger: the standard errors of effects that are the same for both partners are too small
 // without it.
+//
+// Times of dyadic growth with REML (13 covariance parameters, 4 waves, 30 % of the rows missing), from the data to the inference,
+// against R 4.2.2 on the same files in the same run (ASEM_PEERS="150 1000 10000" go test -run AgainstPeers; two busy cores of an
+// AMD EPYC, 23 November 2026):
+//
+//	couples  here     nlme::lme          glmmTMB
+//	    150  0.016 s    1.02 s    65 x    1.11 s   71 x
+//	   1000  0.051 s    6.30 s   124 x    6.20 s  122 x
+//	  10000  0.096 s  106.78 s  1113 x   89.25 s  930 x
 package mixed

@@ -1,6 +1,7 @@
 package mixed
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -51,7 +52,7 @@ type Parameter struct {
 	DF        float64 // degrees of freedom of Statistic
 	Statistic float64 // t
 	P         float64 // two-sided
-	Lower     float64 // of the confidence interval
+	Lower     float64 // of the confidence interval; -Inf with next to no degrees of freedom
 	Upper     float64
 }
 
@@ -122,6 +123,12 @@ func (m *Model) result(s *search) *Fit {
 	}
 	f.covariances()
 	f.infer()
+	for _, p := range f.Parameters {
+		if f.Converged && (math.IsNaN(p.P) || !(p.SE > 0) || math.IsInf(p.DF, 1)) {
+			f.Converged = false
+			f.Reason = fmt.Sprintf("the data tell too little of %s for a standard error and its degrees of freedom (%s); the model is too rich for them", p.Name, m.spec.DF)
+		}
+	}
 	return f
 }
 
