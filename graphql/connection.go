@@ -26,6 +26,11 @@ type edge[T any] struct {
 	study  string
 }
 
+// withItems is a page with its items as the schema shows them.
+func withItems[T, U any](s projections.Slice[T], items []U) projections.Slice[U] {
+	return projections.Slice[U]{Items: items, HasNext: s.HasNext, HasPrevious: s.HasPrevious, Total: s.Total}
+}
+
 type pageInfo struct {
 	next, previous bool
 	first, last    string
@@ -104,12 +109,13 @@ var asOfType = gql.NewInputObject(gql.InputObjectConfig{Name: "AsOf", Descriptio
 	"recordedAt": {Type: dateTimeType, Description: "What had been recorded at this instant."},
 }})
 
-// viewAt returns the read models at the moment an argument names; now if it was not given.
-func viewAt(ctx context.Context, a arguments) (projections.View, error) {
+// viewAt returns the read models at the moment an argument names. If it was not given, that is the moment of what the field
+// belongs to, so that an answer below a past moment does not mix two states.
+func viewAt(ctx context.Context, a arguments, otherwise projections.View) (projections.View, error) {
 	s := stateOf(ctx)
 	in, ok := a["asOf"].(map[string]any)
 	if !ok || len(in) == 0 {
-		return s.now, nil
+		return otherwise, nil
 	}
 	m := arguments(in)
 	asOf := projections.AsOf{Position: get[projections.Position](m, "position")}
@@ -125,6 +131,6 @@ func studyAt(ctx context.Context, in arguments) (projections.Study, projections.
 	if err != nil {
 		return study, projections.View{}, err
 	}
-	view, err := viewAt(ctx, in)
+	view, err := viewAt(ctx, in, stateOf(ctx).now)
 	return study, view, err
 }

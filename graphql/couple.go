@@ -9,9 +9,22 @@ import (
 	"asem/projections"
 )
 
-// person is a participant with the study's word for the role.
-type person struct {
-	projections.Participant
+// couple and person are shown as they were at a view.
+type (
+	couple struct {
+		projections.Couple
+		view projections.View
+	}
+	person struct {
+		projections.Participant
+		view projections.View
+	}
+)
+
+// partner returns who is in a role.
+func (c couple) partner(r domain.Role) (person, bool) {
+	p, ok := c.Participant(r)
+	return person{p, c.view}, ok
 }
 
 func personID(p projections.PersonID) string {
@@ -20,29 +33,29 @@ func personID(p projections.PersonID) string {
 
 func newCoupleTypes(s *schema) {
 	staff := ownStudyStaff
-	s.couple = newObject("Couple", "Two participants and what was observed of them.", func(c projections.Couple) string { return c.Study }, s.node)
+	s.couple = newObject("Couple", "Two participants and what was observed of them.", func(c couple) string { return c.Study }, s.node)
 	s.participant = newObject("Participant", "A person, known by a code. Names and addresses are not part of this API.", func(p person) string { return p.Study }, s.node)
 
 	c := s.couple
-	c.value(&s.rules, "id", nonNull(gql.ID), "Opaque.", staff, func(c projections.Couple) any { return globalID("couple", c.Study, c.Couple) })
-	c.value(&s.rules, "code", nonNull(gql.String), "The couple's code in the study.", staff, func(c projections.Couple) any { return c.Couple })
-	c.value(&s.rules, "enrolledOn", nonNull(dateType), "First day in the study.", staff, func(c projections.Couple) any { return c.EnrolledOn })
-	c.value(&s.rules, "separatedOn", dateType, "Day of separation; null while together.", staff, func(c projections.Couple) any { return c.SeparatedOn })
-	c.value(&s.rules, "partners", listOf(s.participant.typ), "Both participants, by role.", staff, func(c projections.Couple) any {
+	c.value(&s.rules, "id", nonNull(gql.ID), "Opaque.", staff, func(c couple) any { return globalID("couple", c.Study, c.CoupleID.Couple) })
+	c.value(&s.rules, "code", nonNull(gql.String), "The couple's code in the study.", staff, func(c couple) any { return c.CoupleID.Couple })
+	c.value(&s.rules, "enrolledOn", nonNull(dateType), "First day in the study.", staff, func(c couple) any { return c.EnrolledOn })
+	c.value(&s.rules, "separatedOn", dateType, "Day of separation; null while together.", staff, func(c couple) any { return c.SeparatedOn })
+	c.value(&s.rules, "partners", listOf(s.participant.typ), "Both participants, by role.", staff, func(c couple) any {
 		out := make([]any, len(c.Participants))
 		for i, p := range c.Participants {
-			out[i] = person{p}
+			out[i] = person{p, c.view}
 		}
 		return out
 	})
 	roleArg := gql.FieldConfigArgument{"role": {Type: nonNull(partnerRole), Description: "A or B."}}
-	c.field(&s.rules, "partner", s.participant.typ, "The participant in a role.", staff, roleArg, func(_ context.Context, c projections.Couple, a arguments) (any, error) {
-		if p, ok := c.Participant(get[domain.Role](a, "role")); ok {
-			return person{p}, nil
+	c.field(&s.rules, "partner", s.participant.typ, "The participant in a role.", staff, roleArg, func(_ context.Context, c couple, a arguments) (any, error) {
+		if p, ok := c.partner(get[domain.Role](a, "role")); ok {
+			return p, nil
 		}
 		return nil, nil
 	})
-	c.value(&s.rules, "position", nonNull(positionType), "Position of the event that last changed the couple.", staff, func(c projections.Couple) any { return c.Since })
+	c.value(&s.rules, "position", nonNull(positionType), "Position of the event that last changed the couple.", staff, func(c couple) any { return c.Since })
 	s.ratingFields()
 
 	p := s.participant
@@ -55,28 +68,29 @@ func newCoupleTypes(s *schema) {
 	})
 	p.value(&s.rules, "withdrawnOn", dateType, "Day of withdrawal; null while taking part.", staff, func(p person) any { return p.WithdrawnOn })
 	p.field(&s.rules, "couple", nonNull(s.couple.typ), "The couple.", staff, nil, func(ctx context.Context, p person, _ arguments) (any, error) {
-		load := stateOf(ctx).couple.load(projections.CoupleID{Study: p.Study, Couple: p.Couple})
+		load := stateOf(ctx).loadersAt(ctx, p.view).couple.load(projections.CoupleID{Study: p.Study, Couple: p.Couple})
 		return thunk(func() (any, error) {
 			c, ok, err := load()
 			if err == nil && !ok {
 				err = absent("couple")
 			}
-			return c, err
+			return couple{c, p.view}, err
 		}), nil
 	})
 
-	couples := newConnection[projections.Couple](s, s.couple.typ)
+	couples := newConnection[couple](s, s.couple.typ)
 	s.study.field(&s.rules, "participant", s.participant.typ, "The participant with a code; null if there is none.", staff,
 		gql.FieldConfigArgument{"code": {Type: nonNull(gql.String)}}, func(ctx context.Context, v projections.Study, a arguments) (any, error) {
 			id, err := stateOf(ctx).now.PersonByCode(ctx, v.Code, get[string](a, "code"))
 			if err != nil {
 				return orAbsent(nil, err)
 			}
-			load := stateOf(ctx).couple.load(projections.CoupleID{Study: id.Study, Couple: id.Couple})
+			now := stateOf(ctx).now
+			load := stateOf(ctx).loadersAt(ctx, now).couple.load(projections.CoupleID{Study: id.Study, Couple: id.Couple})
 			return thunk(func() (any, error) {
 				c, _, err := load()
-				if p, ok := c.Participant(id.Role); ok && err == nil {
-					return person{p}, nil
+				if p, ok := (couple{c, now}).partner(id.Role); ok && err == nil {
+					return p, nil
 				}
 				return nil, err
 			}), nil
@@ -93,7 +107,7 @@ func newCoupleTypes(s *schema) {
 		if err != nil {
 			return nil, err
 		}
-		view, err := viewAt(ctx, a)
+		view, err := viewAt(ctx, a, stateOf(ctx).now)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +118,11 @@ func newCoupleTypes(s *schema) {
 			f.Separated, f.Withdrawn = optional(m, "separated"), optional(m, "withdrawn")
 		}
 		found, err := view.Couples(ctx, v.Code, f, page)
-		return connection[projections.Couple]{Slice: found, cursor: func(c projections.Couple) string { return c.Couple }, asOf: view.Position(), study: v.Code}, err
+		items := make([]couple, len(found.Items))
+		for i, c := range found.Items {
+			items[i] = couple{c, view}
+		}
+		return connection[couple]{Slice: withItems(found, items), cursor: func(c couple) string { return c.CoupleID.Couple }, asOf: view.Position(), study: v.Code}, err
 	})
 }
 
@@ -135,8 +153,8 @@ func (s *schema) ratingFields() {
 	})
 	r.value(&s.rules, "mean", floatType, "Mean over judges.", staff, func(m mean) any { return m.of.Mean })
 	r.value(&s.rules, "judges", nonNull(intType), "How many judges.", staff, func(m mean) any { return m.of.Judges })
-	s.couple.field(&s.rules, "ratings", listOf(r.typ), "Judges' ratings of the couple's interactions, as means.", staff, nil, func(ctx context.Context, c projections.Couple, _ arguments) (any, error) {
-		load := stateOf(ctx).rating.load(c.CoupleID)
+	s.couple.field(&s.rules, "ratings", listOf(r.typ), "Judges' ratings of the couple's interactions, as means.", staff, nil, func(ctx context.Context, c couple, _ arguments) (any, error) {
+		load := stateOf(ctx).loadersAt(ctx, c.view).rating.load(c.CoupleID)
 		return thunk(func() (any, error) {
 			ratings, _, err := load()
 			return within(c.Study, projections.MeanRatings(ratings)), err
@@ -153,7 +171,8 @@ func findCouple(ctx context.Context, id string) (any, error) {
 	if !ownStudyStaff.allow(st.viewer, parts[0]) {
 		return nil, absent("couple")
 	}
-	return st.now.Couple(ctx, projections.CoupleID{Study: parts[0], Couple: parts[1]})
+	c, err := st.now.Couple(ctx, projections.CoupleID{Study: parts[0], Couple: parts[1]})
+	return couple{c, st.now}, err
 }
 
 func findPerson(ctx context.Context, id string) (any, error) {
@@ -169,9 +188,9 @@ func findPerson(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, ok := c.Participant(domain.Role(parts[2]))
+	p, ok := (couple{c, st.now}).partner(domain.Role(parts[2]))
 	if !ok {
 		return nil, absent("participant")
 	}
-	return person{p}, nil
+	return p, nil
 }

@@ -329,6 +329,19 @@ func TestAsOf(t *testing.T) {
 	assert.Equal(t, map[string]any{"totalCount": 1.0, "asOf": "5"}, count("5"))
 }
 
+// What is read below a past moment is of that moment too.
+func TestAsOfHoldsForEverythingBelow(t *testing.T) {
+	s := newServer(t)
+	count := func(position, inner string) any {
+		study := s.data(t, fmt.Sprintf(`{study(code:"S"){couples(first:1,asOf:{position:%q}){nodes{partner(role:A){couple{partner(role:A){trajectory(construct:"quality"%s){count asOf}}}}}}}}`, position, inner), nil)["study"].(map[string]any)
+		node := study["couples"].(map[string]any)["nodes"].([]any)[0].(map[string]any)
+		return node["partner"].(map[string]any)["couple"].(map[string]any)["partner"].(map[string]any)["trajectory"]
+	}
+	assert.Nil(t, count("6", ""), "nothing was measured at position 6")
+	assert.Equal(t, map[string]any{"count": 1.0, "asOf": "7"}, count("7", ""))
+	assert.Equal(t, map[string]any{"count": 2.0, "asOf": "9"}, count("7", `,asOf:{position:"9"}`), "unless another moment is asked for")
+}
+
 func FuzzPrescan(f *testing.F) {
 	for _, q := range []string{everything, `{a(b:null)}`, `{a(b:"\"null",c:null)}`, `"""x"""{a}`, "{a #null\n}"} {
 		f.Add(q)

@@ -16,7 +16,7 @@ type schema struct {
 	node        *gql.Interface
 	pageInfo    *object[pageInfo]
 	study       *object[projections.Study]
-	couple      *object[projections.Couple]
+	couple      *object[couple]
 	participant *object[person]
 	trajectory  *object[series]
 	model       *object[changeModel]

@@ -125,7 +125,7 @@ func (s *schema) complianceFields() {
 	compliance.value(&s.rules, "diaries", listOf(diary.typ), "By diary day and role.", staff, func(p inStudy[projections.Compliance]) any { return within(p.study, p.of.Diaries) })
 	s.study.field(&s.rules, "compliance", nonNull(compliance.typ), "Who answered what was asked, over all couples.", staff, gql.FieldConfigArgument{"asOf": {Type: asOfType}},
 		func(ctx context.Context, v projections.Study, a arguments) (any, error) {
-			view, err := viewAt(ctx, a)
+			view, err := viewAt(ctx, a, stateOf(ctx).now)
 			if err != nil {
 				return nil, err
 			}

@@ -57,14 +57,14 @@ func newTrajectoryTypes(s *schema) {
 		return globalID("trajectory", t.Study, t.Couple, string(t.Role), t.Construct, strconv.FormatInt(int64(t.view.Position()), 10))
 	})
 	t.field(&s.rules, "participant", nonNull(s.participant.typ), "Whose course.", staff, nil, func(ctx context.Context, t series, _ arguments) (any, error) {
-		load := stateOf(ctx).couple.load(projections.CoupleID{Study: t.Study, Couple: t.Couple})
+		load := stateOf(ctx).loadersAt(ctx, t.view).couple.load(projections.CoupleID{Study: t.Study, Couple: t.Couple})
 		return thunk(func() (any, error) {
 			c, _, err := load()
-			who, ok := c.Participant(t.Role)
+			who, ok := (couple{c, t.view}).partner(t.Role)
 			if err == nil && !ok {
 				err = absent("participant")
 			}
-			return person{who}, err
+			return who, err
 		}), nil
 	})
 	t.value(&s.rules, "couple", nonNull(gql.String), "Code of the couple.", staff, func(t series) any { return t.Couple })
@@ -100,11 +100,11 @@ func newTrajectoryTypes(s *schema) {
 
 	s.participant.field(&s.rules, "trajectory", s.trajectory.typ, "The person's course on a construct; null if nothing was measured.", staff,
 		gql.FieldConfigArgument{"construct": {Type: nonNull(gql.String)}, "asOf": {Type: asOfType}}, func(ctx context.Context, p person, a arguments) (any, error) {
-			view, err := viewAt(ctx, a)
+			view, err := viewAt(ctx, a, p.view)
 			if err != nil {
 				return nil, err
 			}
-			load := stateOf(ctx).trajectory(ctx, view).load(projections.SeriesID{PersonID: p.PersonID, Construct: get[string](a, "construct")})
+			load := stateOf(ctx).loadersAt(ctx, view).series.load(projections.SeriesID{PersonID: p.PersonID, Construct: get[string](a, "construct")})
 			return thunk(func() (any, error) {
 				t, ok, err := load()
 				if err != nil || !ok {
@@ -160,7 +160,7 @@ func (s *schema) trajectoryFields(q *object[root]) {
 			for i, t := range found.Items {
 				items[i] = series{t, view}
 			}
-			return connection[series]{Slice: projections.Slice[series]{Items: items, HasNext: found.HasNext, HasPrevious: found.HasPrevious, Total: found.Total},
+			return connection[series]{Slice: withItems(found, items),
 				cursor: func(t series) string { return t.Cursor() }, asOf: view.Position(), study: study.Code}, nil
 		})
 }
@@ -183,7 +183,7 @@ func findSeries(ctx context.Context, id string) (any, error) {
 		return nil, absent("trajectory")
 	}
 	key := projections.SeriesID{PersonID: projections.PersonID{Study: parts[0], Couple: parts[1], Role: domain.Role(parts[2])}, Construct: parts[3]}
-	load := st.trajectory(ctx, view).load(key)
+	load := st.loadersAt(ctx, view).series.load(key)
 	t, found, err := load()
 	if err == nil && !found {
 		err = absent("trajectory")

@@ -37,10 +37,15 @@ type state struct {
 	viewer Viewer
 	store  *projections.Store
 	now    projections.View
+	at     map[projections.View]*loaders
+	study  map[string]projections.Study
+}
+
+// loaders gather the reads at one view.
+type loaders struct {
 	couple *loader[projections.CoupleID, projections.Couple]
 	rating *loader[projections.CoupleID, []projections.Rating]
-	series map[projections.View]*loader[projections.SeriesID, projections.Trajectory]
-	study  map[string]projections.Study
+	series *loader[projections.SeriesID, projections.Trajectory]
 }
 
 type stateKey struct{}
@@ -52,31 +57,31 @@ func withState(ctx context.Context, s *state) context.Context {
 func stateOf(ctx context.Context) *state { return ctx.Value(stateKey{}).(*state) }
 
 func newState(ctx context.Context, store *projections.Store, viewer Viewer) (*state, error) {
-	s := &state{viewer: viewer, store: store, series: map[projections.View]*loader[projections.SeriesID, projections.Trajectory]{}, study: map[string]projections.Study{}}
+	s := &state{viewer: viewer, store: store, at: map[projections.View]*loaders{}, study: map[string]projections.Study{}}
 	if store == nil { // a schema without read models, in tests
 		return s, nil
 	}
 	var err error
-	if s.now, err = store.View(ctx, projections.AsOf{}); err != nil {
-		return nil, err
-	}
-	s.couple = newLoader(func(ids []projections.CoupleID) (map[projections.CoupleID]projections.Couple, error) {
-		return s.now.CouplesByID(ctx, ids)
-	})
-	s.rating = newLoader(func(ids []projections.CoupleID) (map[projections.CoupleID][]projections.Rating, error) {
-		return s.now.RatingsOf(ctx, ids)
-	})
-	return s, nil
+	s.now, err = store.View(ctx, projections.AsOf{})
+	return s, err
 }
 
-// trajectory returns the loader of trajectories of a view.
-func (s *state) trajectory(ctx context.Context, v projections.View) *loader[projections.SeriesID, projections.Trajectory] {
-	l, ok := s.series[v]
+// loadersAt returns the loaders of a view.
+func (s *state) loadersAt(ctx context.Context, v projections.View) *loaders {
+	l, ok := s.at[v]
 	if !ok {
-		l = newLoader(func(ids []projections.SeriesID) (map[projections.SeriesID]projections.Trajectory, error) {
-			return v.TrajectoriesByID(ctx, ids)
-		})
-		s.series[v] = l
+		l = &loaders{
+			newLoader(func(ids []projections.CoupleID) (map[projections.CoupleID]projections.Couple, error) {
+				return v.CouplesByID(ctx, ids)
+			}),
+			newLoader(func(ids []projections.CoupleID) (map[projections.CoupleID][]projections.Rating, error) {
+				return v.RatingsOf(ctx, ids)
+			}),
+			newLoader(func(ids []projections.SeriesID) (map[projections.SeriesID]projections.Trajectory, error) {
+				return v.TrajectoriesByID(ctx, ids)
+			}),
+		}
+		s.at[v] = l
 	}
 	return l
 }
