@@ -185,6 +185,7 @@ func TestHostileDocumentsAreRefused(t *testing.T) {
 		"circular introspection":   {introspection, "deep"},
 		"pages of pages":           {`{studies(first:100){nodes{couples(first:100){nodes{partners{couple{partners{couple{ratings{mean}}}}}}}}}}`, "more than 50000 objects"},
 		"fragments that multiply":  {multiplying(14), "more than 1500 fields"},
+		"a flood of models":        {"{" + strings.ReplaceAll(alias(30), "__typename", `changeModel(input:{study:"S",kind:"growth",outcome:"quality"}){status}`) + "}", "more than 50000 objects"},
 		"a type definition":        {"type A {a: Int}", "operations and fragments only"},
 		"an unclosed block string": {`{a(b:"""`, "Syntax Error"},
 	} {

@@ -88,6 +88,9 @@ func spreadsOf(set *ast.SelectionSet) []string {
 	return names
 }
 
+// fitCost is what fitting a model costs, in objects.
+const fitCost = 2000
+
 type meter struct {
 	fragments map[string]*ast.FragmentDefinition
 	variables map[string]any
@@ -129,6 +132,9 @@ func (m *meter) field(f *ast.Field, depth, times int) error {
 	}
 	if f.SelectionSet == nil {
 		return nil
+	}
+	if f.Name.Value == "changeModel" {
+		m.nodes += fitCost
 	}
 	for _, a := range f.Arguments {
 		if n := a.Name.Value; n == "first" || n == "last" || n == "ids" {

@@ -59,6 +59,9 @@ func (c *exportCmd) Run(ctx context.Context, io streams) error {
 		}
 		p := set.Provenance
 		fmt.Fprintf(io.out, "%d rows at position %d, sha256 %s\n", set.Frame.Rows(), p.Position, p.DataHash)
+		if p.Synthetic {
+			fmt.Fprintln(io.out, "SYNTHETIC DATA, made by asem simulate. Not evidence.")
+		}
 		return nil
 	})
 }

@@ -101,19 +101,21 @@ type (
 		Reason          string   `json:"reason,omitempty"`
 	}
 	provenanceJSON struct {
-		Data     string `json:"data_sha256"`
-		Spec     string `json:"spec_sha256"`
-		Engine   string `json:"engine"`
-		Study    string `json:"study,omitempty"`
-		Position string `json:"position,omitempty"`
+		Data      string `json:"data_sha256"`
+		Spec      string `json:"spec_sha256"`
+		Engine    string `json:"engine"`
+		Study     string `json:"study,omitempty"`
+		Synthetic bool   `json:"synthetic,omitempty"` // a program made the data
+		Position  string `json:"position,omitempty"`
 	}
 )
 
 // provenance says what a fit stands on.
 type provenance struct {
-	data     string // SHA-256 of the file, or of the study's frame
-	study    string // empty for a file
-	position int64
+	data      string // SHA-256 of the file, or of the study's frame
+	study     string // empty for a file
+	synthetic bool   // a program made the study's data
+	position  int64
 }
 
 func (r *fitted) json(from provenance) reportJSON {
@@ -123,7 +125,7 @@ func (r *fitted) json(from provenance) reportJSON {
 		Random: map[string]gJSON{}, Residual: residualJSON{SD: map[string]number{}}, Tests: testsJSON{TypeIII: []testJSON{}},
 		Fit:         fitJSON{Method: string(f.Method), AIC: number(f.AIC), BIC: number(f.BIC), Parameters: f.NParams, MissingRows: f.Missing, Dropped: append([]string{}, f.Dropped...)},
 		Convergence: convergenceJSON{f.Converged, f.Iterations, number(f.GradientNorm), number(f.Condition), append([]string{}, f.Boundary...), f.Reason},
-		Provenance:  provenanceJSON{Data: from.data, Spec: r.spec.sha256, Engine: projections.EngineVersion, Study: from.study},
+		Provenance:  provenanceJSON{Data: from.data, Spec: r.spec.sha256, Engine: projections.EngineVersion, Study: from.study, Synthetic: from.synthetic},
 	}
 	if from.study != "" {
 		out.Provenance.Position = strconv.FormatInt(from.position, 10)
@@ -248,6 +250,9 @@ func (r *fitted) writeTable(w io.Writer, from provenance) error {
 	fmt.Fprintln(w)
 	if f.Reason != "" {
 		fmt.Fprintf(w, "note: %s\n", f.Reason)
+	}
+	if from.synthetic {
+		fmt.Fprintln(w, "SYNTHETIC DATA, made by asem simulate. Not evidence.")
 	}
 	if from.study != "" {
 		fmt.Fprintf(w, "study %s at position %d, data %.12s, spec %.12s, %s\n", from.study, from.position, from.data, r.spec.sha256, projections.EngineVersion)
