@@ -75,6 +75,9 @@ func (c *fitCmd) load(ctx context.Context) (f *frame.Frame, from provenance, err
 	if c.Data == "" {
 		return nil, from, &domain.Error{Code: domain.Invalid, Path: "--data", Message: "there is nothing to fit; name a CSV file with --data or a study with --study"}
 	}
+	if info, err := os.Stat(c.Data); err == nil && info.IsDir() {
+		return nil, from, &domain.Error{Code: domain.Invalid, Path: c.Data, Message: "this is a folder; name a CSV file with --data, or a study of the folder with --study"}
+	}
 	text, err := os.ReadFile(c.Data)
 	if err != nil {
 		return nil, from, &domain.Error{Code: domain.Invalid, Path: c.Data, Message: "the file cannot be read", Err: err}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -16,6 +17,7 @@ import (
 
 	"asem/analysis/mixed"
 	"asem/domain"
+	"asem/projections"
 )
 
 // commands lists every verb, each in a file of its own name.
@@ -29,6 +31,21 @@ type commands struct {
 	Simulate   simulateCmd   `cmd:"" help:"Make a synthetic study with known effects."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Build the read models anew from the log."`
 	Token      tokenCmd      `cmd:"" help:"Give a researcher a token to read a study."`
+
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// version names the program and its engine, with the revision it was built from where that is known.
+func version() string {
+	v := "asem, " + projections.EngineVersion
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v += ", revision " + s.Value
+			}
+		}
+	}
+	return v
 }
 
 // streams are where a command reads and writes.
@@ -48,12 +65,16 @@ func run(ctx context.Context, args []string, io streams) int {
 	var cmds commands
 	exit := -1
 	parser, err := kong.New(&cmds, kong.Name("asem"), kong.UsageOnError(), kong.Writers(io.out, io.err),
-		kong.Description("A longitudinal couples study, from consent to fitted model."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.DefaultEnvars(""),
+		kong.Vars{"version": version()}, kong.Description("A longitudinal couples study, from consent to fitted model."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.DefaultEnvars("ASEM"),
 		kong.Exit(func(code int) { exit = code }), kong.Configuration(yamlConfig, "asem.yaml"),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io))
 	if err != nil {
 		fmt.Fprintln(io.err, "asem:", err)
+		return 2
+	}
+	if len(args) == 0 {
+		_, _ = parser.Parse([]string{"--help"})
 		return 2
 	}
 	k, err := parser.Parse(args)

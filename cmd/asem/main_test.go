@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -379,6 +380,22 @@ func TestHelpHasExamples(t *testing.T) {
 		assert.Contains(t, out, "Example", verb)
 		assert.Contains(t, out, "asem "+verb, verb)
 	}
+}
+
+func TestEveryVariableBearsOurName(t *testing.T) {
+	for _, verb := range []string{"demo", "serve", "import", "fit", "export", "simulate", "rebuild", "token"} {
+		out := must(t, verb, "--help")
+		for _, v := range regexp.MustCompile(`\(\$(\w+)\)`).FindAllStringSubmatch(out, -1) {
+			assert.True(t, strings.HasPrefix(v[1], "ASEM_"), "%s reads $%s", verb, v[1])
+		}
+	}
+	out, _, code := asem(t)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, out, "Commands:")
+	_, err, code := asem(t, "fit", "--data", t.TempDir(), "--spec", write(t, "s.yaml", "kind: mixed\n"))
+	assert.Equal(t, 2, code)
+	assert.Contains(t, err, "this is a folder")
+	assert.Contains(t, must(t, "--version"), "asem-mixed")
 }
 
 func TestConfigurationComesFromAFileLast(t *testing.T) {
