@@ -14,7 +14,7 @@ type Test struct {
 	Name      string
 	Statistic float64 // F; scaled as Kenward & Roger (1997) say if the degrees of freedom are theirs
 	NumDF     int     // number of independent hypotheses
-	DenDF     float64
+	DenDF     float64 // NaN, as P, where the data are too few for Kenward-Roger's approximation
 	P         float64
 }
 
@@ -31,13 +31,20 @@ func (f *Fit) Contrast(name string, l []float64) (Parameter, error) {
 	if err := f.checkContrast(name, l); err != nil {
 		return Parameter{}, err
 	}
-	v := mat.Inner(mat.NewVecDense(len(l), l), f.VBeta, mat.NewVecDense(len(l), l))
+	v := f.covariance(l, l)
 	if !(v > 0) {
 		return Parameter{}, &ContrastError{name, "has no weight"}
 	}
 	df := f.contrastDF(l)
 	p := f.model.parameter(name, dot(l, f.Beta), math.Sqrt(v), df)
 	return p, nil
+}
+
+// covariance returns a'VBeta b. It is computed in the engine's scale, where it keeps its digits whatever the units of
+// the columns.
+func (f *Fit) covariance(a, b []float64) float64 {
+	ea, eb := f.model.toEngine(a), f.model.toEngine(b)
+	return mat.Inner(mat.NewVecDense(len(ea), ea), f.engineV, mat.NewVecDense(len(eb), eb))
 }
 
 func (f *Fit) checkContrast(name string, l []float64) error {
@@ -90,9 +97,8 @@ func (f *Fit) Test(name string, l [][]float64) (Test, error) {
 	t := Test{Name: name, NumDF: len(rows)}
 	var single []float64 // degrees of freedom of each row alone
 	for _, row := range rows {
-		x := mat.NewVecDense(len(row), row)
 		e := dot(row, f.Beta)
-		t.Statistic += e * e / mat.Inner(x, f.VBeta, x) / float64(len(rows))
+		t.Statistic += e * e / f.covariance(row, row) / float64(len(rows))
 		if f.model.spec.DF != DFKenwardRoger {
 			single = append(single, f.contrastDF(row))
 		}
@@ -104,7 +110,10 @@ func (f *Fit) Test(name string, l [][]float64) (Test, error) {
 			e.SetRow(i, f.model.toEngine(row))
 		}
 		lambda := 0.0
-		t.DenDF, lambda = f.kr.df(e)
+		if t.DenDF, lambda = f.kr.df(e); !(lambda > 0) {
+			t.DenDF, t.P = math.NaN(), math.NaN()
+			return t, nil
+		}
 		t.Statistic *= lambda
 	case DFSatterthwaite:
 		t.DenDF = pooledDF(single)
@@ -123,7 +132,7 @@ func (f *Fit) Test(name string, l [][]float64) (Test, error) {
 // axes are those of the rows as given, as in R's lmerTest.
 func (f *Fit) orthogonal(l [][]float64) [][]float64 {
 	p := len(f.Beta)
-	cov := func(a, b []float64) float64 { return mat.Inner(mat.NewVecDense(p, a), f.VBeta, mat.NewVecDense(p, b)) }
+	cov := f.covariance
 	var rows, basis [][]float64
 	for _, row := range l {
 		rest := append([]float64(nil), row...)
@@ -193,7 +202,7 @@ func pooledDF(df []float64) float64 {
 
 // upperF returns the probability of a larger F.
 func upperF(x, num, den float64) float64 {
-	if math.IsNaN(x) || math.IsNaN(num) || !(den > 0) {
+	if !(x >= 0) || !(den > 0) {
 		return math.NaN()
 	}
 	if math.IsInf(den, 1) {

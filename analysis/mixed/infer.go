@@ -33,6 +33,7 @@ type Fit struct {
 	AIC, BIC float64  // BIC counts rows (n - p with REML), as R's nlme does
 	Convergence
 
+	engineV   *mat.SymDense // VBeta in the scale of the engine
 	model     *Model
 	theta     []float64
 	hess      *mat.SymDense // observed information of theta
@@ -108,21 +109,27 @@ func (m *Model) result(s *search) *Fit {
 	for i, b := range m.scale.b0 {
 		f.Beta[i] += b
 	}
-	f.VBeta = m.natural(s.w.c)
+	f.engineV = mat.NewSymDense(p, append([]float64(nil), s.w.c[:p*p]...))
 	if m.spec.Method == ML {
-		f.VBeta.ScaleSym(float64(f.Rows)/float64(f.Rows-p), f.VBeta)
+		f.engineV.ScaleSym(float64(f.Rows)/float64(f.Rows-p), f.engineV)
 	}
 	switch m.spec.DF {
 	case DFSatterthwaite:
 		f.prepareGradients()
 	case DFKenwardRoger:
 		f.kr = m.kenwardRoger(f.theta, f.work)
-		f.VBeta = m.natural(mat.DenseCopyOf(f.kr.adjusted).RawMatrix().Data)
+		f.engineV = f.kr.adjusted
 	case DFContainment:
 		f.contained = m.containment()
 	}
+	f.VBeta = m.natural(mat.DenseCopyOf(f.engineV).RawMatrix().Data)
 	f.covariances()
 	f.infer()
+	var chol mat.Cholesky
+	if f.Converged && !chol.Factorize(f.engineV) {
+		f.Converged = false
+		f.Reason = fmt.Sprintf("the covariance of the fixed effects is not positive definite (%s); the model is too rich for the data", m.spec.DF)
+	}
 	for _, p := range f.Parameters {
 		if f.Converged && (math.IsNaN(p.P) || !(p.SE > 0) || math.IsInf(p.DF, 1)) {
 			f.Converged = false
@@ -198,7 +205,7 @@ func (f *Fit) infer() {
 	for i, name := range f.Names {
 		l := make([]float64, len(f.Beta))
 		l[i] = 1
-		f.Parameters = append(f.Parameters, m.parameter(name, f.Beta[i], math.Sqrt(f.VBeta.At(i, i)), f.contrastDF(l)))
+		f.Parameters = append(f.Parameters, m.parameter(name, f.Beta[i], math.Sqrt(f.covariance(l, l)), f.contrastDF(l)))
 	}
 }
 

@@ -218,6 +218,9 @@ func (a *kenwardRoger) df(l *mat.Dense) (df, lambda float64) {
 	e := 1 / (1 - a2/q)
 	rho := v0 / (e * e * v1 * v1 * v2) / q // V* / (2 E*^2)
 	df = 4 + (q+2)/(q*rho-1)
+	if rows == 1 {
+		return df, 1 // exactly, in section 2.3; below it would be lost where df <= 2
+	}
 	return df, df / (e * (df - 2))
 }
 

@@ -30,8 +30,11 @@ type Robust struct {
 }
 
 // robustCouple is a couple's part in the degrees of freedom, p x p each, in the engine's scale: with G = A W X C,
-// G'VG and X'G.
-type robustCouple struct{ gvg, xg *mat.Dense }
+// G'VG, X'G and the score G'r.
+type robustCouple struct {
+	gvg, xg *mat.Dense
+	score   *mat.VecDense
+}
 
 // Robust returns cluster-robust inference. With fewer than two couples it is a [*DataError]; a fit that did not
 // converge returns its own error.
@@ -58,11 +61,9 @@ func (f *Fit) Robust(kind Sandwich) (*Robust, error) {
 			wx = awx
 		}
 		g.Mul(&wx, c)
-		var s mat.VecDense
-		s.MulVec(g.T(), mat.NewVecDense(len(u.r), u.r))
-		meat.SymRankOne(meat, 1, &s)
-		var part robustCouple
-		part.gvg, part.xg = new(mat.Dense), new(mat.Dense)
+		part := robustCouple{new(mat.Dense), new(mat.Dense), new(mat.VecDense)}
+		part.score.MulVec(g.T(), mat.NewVecDense(len(u.r), u.r))
+		meat.SymRankOne(meat, 1, part.score)
 		vg.Mul(u.v, &g)
 		part.gvg.Mul(g.T(), &vg)
 		part.xg.Mul(u.x.T(), &g)
@@ -125,7 +126,7 @@ func (u couple) adjustment(c *mat.SymDense) *mat.Dense {
 // where the robust variance is zero whatever the data.
 func (r *Robust) df(c *mat.SymDense, l []float64) float64 {
 	e := mat.NewVecDense(len(l), r.fit.model.toEngine(l))
-	trace, square, size := 0.0, 0.0, 0.0
+	trace, square, size, own := 0.0, 0.0, 0.0, 0.0
 	hh := mat.NewSymDense(len(l), nil) // the sum of h h'
 	for _, u := range r.couples {
 		var h mat.VecDense
@@ -133,12 +134,13 @@ func (r *Robust) df(c *mat.SymDense, l []float64) float64 {
 		a, b := mat.Inner(e, u.gvg, e), mat.Inner(&h, c, &h)
 		trace += a - b
 		size += a
-		square += a*a - 2*a*b
+		square += (a - b) * (a - b)
+		own += b * b
 		hh.SymRankOne(hh, 1, &h)
 	}
 	var ch mat.Dense
 	ch.Mul(c, hh)
-	square += traceOfProduct(&ch, &ch)
+	square += math.Max(0, traceOfProduct(&ch, &ch)-own) // of different couples
 	if !(trace > 1e-9*size) {
 		return math.NaN()
 	}
@@ -161,10 +163,15 @@ func (r *Robust) Contrast(name string, l []float64) (Parameter, error) {
 
 func (r *Robust) parameter(name string, l []float64, c *mat.SymDense) Parameter {
 	f := r.fit
-	x := mat.NewVecDense(len(l), l)
-	df, se := r.df(c, l), math.Sqrt(mat.Inner(x, r.V, x))
-	if math.IsNaN(df) {
-		se = math.NaN() // it would come out as zero
+	e := mat.NewVecDense(len(l), f.model.toEngine(l))
+	v := 0.0 // l'Vl as a sum of squares, which rounding cannot make negative
+	for _, u := range r.couples {
+		s := mat.Dot(u.score, e)
+		v += s * s
+	}
+	df, se := r.df(c, l), math.Sqrt(v)
+	if math.IsNaN(df) || se == 0 {
+		df, se = math.NaN(), math.NaN()
 	}
 	return f.model.parameter(name, dot(l, f.Beta), se, df)
 }
