@@ -101,7 +101,7 @@ func (e *evaluator) variable(n *node) (*variable, error) {
 	case "poly":
 		return e.poly(n, v)
 	case "factor":
-		if err := e.arguments(n, 1, 1); err != nil {
+		if err := e.arguments(n, 1); err != nil {
 			return nil, err
 		}
 		if n.args[0].op != "name" {
@@ -213,23 +213,21 @@ func apply(a, b []float64, f func(x, y float64) float64) []float64 {
 	return out
 }
 
-func (e *evaluator) arguments(n *node, least, most int) error {
-	if len(n.args) < least || len(n.args) > most {
-		return formulaError(e.src, n.at, "%s has %d arguments; expected %s", n.text, len(n.args), rangeText(least, most))
+// arguments refuses a call with none or more than most arguments.
+func (e *evaluator) arguments(n *node, most int) error {
+	if len(n.args) <= most { // a call has at least one, or does not parse
+		return nil
 	}
-	return nil
-}
-
-func rangeText(a, b int) string {
-	if a == b {
-		return strconv.Itoa(a)
+	expected := "1"
+	if most > 1 {
+		expected = "1 to " + strconv.Itoa(most)
 	}
-	return strconv.Itoa(a) + " to " + strconv.Itoa(b)
+	return formulaError(e.src, n.at, "%s has %d arguments; expected %s", n.text, len(n.args), expected)
 }
 
 // partners refuses partner() where it has no meaning.
 func (e *evaluator) partners(n *node) error {
-	if err := e.arguments(n, 1, 1); err != nil {
+	if err := e.arguments(n, 1); err != nil {
 		return err
 	}
 	if err := e.persons(n); err != nil {
@@ -261,7 +259,7 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	if !slices.Contains(known, n.text) {
 		return nil, formulaError(e.src, n.at, "there is no function %q%s", n.text, nearest(n.text, known))
 	}
-	if err := e.arguments(n, 1, most); err != nil {
+	if err := e.arguments(n, most); err != nil {
 		return nil, err
 	}
 	switch n.text {
@@ -433,7 +431,7 @@ func (e *evaluator) scale(n *node, x []float64) ([]float64, error) {
 // poly returns orthogonal polynomials of degree 1 to k, as R's poly(): orthonormal over the rows where x is
 // there, and orthogonal to the constant. They are made by the three-term recurrence (Emerson 1968; Kennedy & Gentle 1980, section 8.2.3).
 func (e *evaluator) poly(n *node, v *variable) (*variable, error) {
-	if err := e.arguments(n, 1, 2); err != nil {
+	if err := e.arguments(n, 2); err != nil {
 		return nil, err
 	}
 	k := 1
