@@ -213,7 +213,7 @@ func apply(a, b []float64, f func(x, y float64) float64) []float64 {
 	return out
 }
 
-// arguments refuses a call with none or more than most arguments.
+// arguments refuses a call with too many arguments.
 func (e *evaluator) arguments(n *node, most int) error {
 	if len(n.args) <= most { // a call has at least one, or does not parse
 		return nil
