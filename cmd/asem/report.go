@@ -162,7 +162,11 @@ func (r *fitted) json(from provenance) reportJSON {
 			}
 			g.Covariance, g.Correlation = append(g.Covariance, cov), append(g.Correlation, cor)
 		}
-		out.Random[re.Group] = g
+		name := re.Group
+		for n := 2; len(out.Random[name].Names) > 0; n++ { // two terms may vary over the same groups
+			name = fmt.Sprintf("%s.%d", re.Group, n)
+		}
+		out.Random[name] = g
 	}
 	for i, sd := range f.Residual.SD {
 		name := f.Residual.Roles[i]
