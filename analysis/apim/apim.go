@@ -112,6 +112,10 @@ func Fit(ctx context.Context, f *frame.Frame, s Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n, ok := fit.Missing[outcomeColumn]; ok { // told under the name that the spec knows
+		delete(fit.Missing, outcomeColumn)
+		fit.Missing[s.Outcome] = n
+	}
 	return &Result{Fit: fit, Spec: ms, Effects: effects(fit, s), Centres: d.centres, Excluded: d.excluded}, nil
 }
 

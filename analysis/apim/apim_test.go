@@ -135,6 +135,7 @@ func TestSpecsRefused(t *testing.T) {
 		"an unknown predictor":      {func(s *apim.Spec) { s.Predictors = []string{"z"} }, `predictors[0] names "z", which is not a column`},
 		"a predictor twice":         {func(s *apim.Spec) { s.Predictors = []string{"x", "x"} }, "stands in the model already"},
 		"couples as roles":          {func(s *apim.Spec) { s.Role = "couple" }, "has two rows"},
+		"no growth on one occasion": {func(s *apim.Spec) { s.Occasions = []float64{0} }, "growth needs two or more"},
 		"no change on one occasion": {func(s *apim.Spec) { s.Kind = "residualised_change"; s.Occasions = []float64{0} }, "has one occasion"},
 	} {
 		s := ok

@@ -21,6 +21,9 @@ import (
 // Where a predictor does not change over time, the partner's value is used also on occasions that the partner
 // missed.
 func compileGrowth(d *dyads, s Spec) (*frame.Frame, mixed.Spec, error) {
+	if len(d.occasions) < 2 {
+		return nil, mixed.Spec{}, &SpecError{"time", "has one occasion; growth needs two or more"}
+	}
 	names := []string{timeColumn, outcomeColumn}
 	fixed, by := "0 + role + role:time", "role:"
 	if s.Pooled {
