@@ -74,6 +74,11 @@ type (
 		task       string
 		wave       int
 		durationMs int
+		heldAt     time.Time
+	}
+	clip struct {
+		interaction    string
+		startMs, endMs int
 	}
 	ratingKey struct {
 		clip, judge, scheme, dimension string
@@ -118,9 +123,9 @@ func (RatingRecorded) isEvent()      {}
 func (c *Couple) applyCoding(e Event) {
 	switch e := e.(type) {
 	case InteractionRecorded:
-		set(&c.interactions, e.Interaction, interaction{e.Task, e.Wave, e.DurationMs})
+		set(&c.interactions, e.Interaction, interaction{e.Task, e.Wave, e.DurationMs, e.HeldAt})
 	case ClipCut:
-		set(&c.clips, e.Clip, e.Interaction)
+		set(&c.clips, e.Clip, clip{e.Interaction, e.StartMs, e.EndMs})
 	case RatingRecorded:
 		set(&c.ratings, ratingKey{e.Clip, e.Judge, e.Scheme, e.Dimension, e.Target, e.Unit}, e.Value)
 	}
@@ -158,12 +163,23 @@ func (c RecordInteraction) decide(p Past) ([]Event, error) {
 		return nil, err
 	}
 	if old, ok := p.Couple.interactions[c.Interaction]; ok {
-		if old == (interaction{c.Task, task.Wave, c.DurationMs}) {
+		if old == (interaction{c.Task, task.Wave, c.DurationMs, c.HeldAt.UTC()}) {
 			return nil, nil
 		}
 		return nil, refuse(Conflict, "interaction", "interaction %s was recorded before", c.Interaction)
 	}
 	return []Event{InteractionRecorded{c.Interaction, c.Task, task.Wave, c.DurationMs, c.HeldAt.UTC()}}, nil
+}
+
+// mayCode refuses to go on with a recording when a partner no longer agrees to video. Who withdrew from the study but not from video
+// left the recording to be coded.
+func (p Past) mayCode() error {
+	for _, who := range p.Couple.Participants {
+		if _, ok := who.Consents[ScopeVideo]; !ok {
+			return refuse(Forbidden, "consent", "there is no consent to %s in role %s", ScopeVideo, who.Role)
+		}
+	}
+	return nil
 }
 
 // CutClip marks a stretch of a recorded interaction for rating.
@@ -191,11 +207,14 @@ func (c CutClip) decide(p Past) ([]Event, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
-	if of, ok := p.Couple.clips[c.Clip]; ok {
-		if of == c.Interaction {
+	if old, ok := p.Couple.clips[c.Clip]; ok {
+		if old == (clip{c.Interaction, c.StartMs, c.EndMs}) {
 			return nil, nil
 		}
-		return nil, refuse(Conflict, "clip", "clip %s was cut from another interaction", c.Clip)
+		return nil, refuse(Conflict, "clip", "clip %s was cut before, from another interaction or with other limits", c.Clip)
+	}
+	if err := p.mayCode(); err != nil {
+		return nil, err
 	}
 	return []Event{ClipCut{c.Clip, c.Interaction, c.StartMs, c.EndMs}}, nil
 }
@@ -251,6 +270,9 @@ func (c RecordRating) decide(p Past) ([]Event, error) {
 			return nil, nil
 		}
 		return nil, refuse(Conflict, "value", "judge %s rated this before", c.Judge)
+	}
+	if err := p.mayCode(); err != nil {
+		return nil, err
 	}
 	return []Event{RatingRecorded{c.Clip, c.Judge, c.Scheme, c.Dimension, c.Rated, c.Unit, c.Value, c.RatedAt.UTC()}}, nil
 }

@@ -20,7 +20,7 @@ type Couple struct {
 	missedWaves    map[waveKey]bool
 	diaries        map[diaryKey]diary // submitted or missed
 	interactions   map[string]interaction
-	clips          map[string]string // clip -> interaction
+	clips          map[string]clip
 	ratings        map[ratingKey]float64
 }
 

@@ -61,11 +61,21 @@ func (o *object[S]) field(r *rules, name string, typ gql.Output, description str
 		if !see.allow(stateOf(p.Context).viewer, o.studyOf(s)) {
 			return nil, absent(name)
 		}
+		// graphql-go would send a value that comes with an error, whole and past its fields' policies.
 		v, err = resolve(p.Context, s, p.Args)
-		if t, ok := v.(thunk); ok && err == nil {
-			return func() (any, error) { return t() }, nil
+		if err != nil {
+			return nil, err
 		}
-		return v, err
+		if t, ok := v.(thunk); ok {
+			return func() (any, error) {
+				v, err := t()
+				if err != nil {
+					return nil, err
+				}
+				return v, nil
+			}, nil
+		}
+		return v, nil
 	}})
 }
 

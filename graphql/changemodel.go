@@ -152,7 +152,7 @@ var changeModelInput = gql.NewInputObject(gql.InputObjectConfig{Name: "ChangeMod
 		"random":        {Type: gql.String, Description: "mixed: formula of the random effects."},
 		"residual":      {Type: residualInput, Description: "mixed: covariance of the residuals."},
 		"exchangeable":  {Type: gql.Boolean, Description: "mixed: partners are not told apart by role."},
-		"time":          {Type: gql.String, Description: "Column of time; time if not given."},
+		"time":          {Type: gql.String, Description: "Column of time; time if not given, day for diaries."},
 		"occasions":     {Type: gql.NewList(nonNull(floatType)), Description: "Keep only these values of time."},
 		"method":        {Type: gql.String, Description: "REML or ML."},
 		"df":            {Type: gql.String, Description: "Rule for degrees of freedom."},
@@ -184,6 +184,9 @@ func fitModel(ctx context.Context, view projections.View, study string, in argum
 	}
 	if spec.Time == "" {
 		spec.Time = "time"
+		if get[string](in, "frame") == "diary" {
+			spec.Time = "day"
+		}
 	}
 	if get[bool](in, "exchangeable") {
 		spec.Person, spec.Role = "person", ""

@@ -2,6 +2,7 @@ package graphql
 
 import (
 	"context"
+	"time"
 
 	gql "github.com/graphql-go/graphql"
 
@@ -118,9 +119,17 @@ func viewAt(ctx context.Context, a arguments, otherwise projections.View) (proje
 		return otherwise, nil
 	}
 	m := arguments(in)
-	asOf := projections.AsOf{Position: get[projections.Position](m, "position")}
-	if t, ok := timeArgument(m, "recordedAt"); ok {
-		asOf.RecordedAt = t
+	asOf := projections.AsOf{}
+	if p, given := m["position"].(projections.Position); given {
+		if p == 0 {
+			return projections.View{}, &domain.Error{Code: domain.Invalid, Path: "asOf", Message: "position 0 is before the first event; expected 1 or more"}
+		}
+		asOf.Position = p
+	}
+	if t, given := timeArgument(m, "recordedAt"); given {
+		if asOf.RecordedAt = t; t.IsZero() { // the zero time means now below
+			asOf.RecordedAt = t.Add(time.Nanosecond)
+		}
 	}
 	return s.store.View(ctx, asOf)
 }

@@ -184,6 +184,8 @@ func TestHostileDocumentsAreRefused(t *testing.T) {
 		"an alias flood":           {"{" + alias(1600) + "}", "more than"},
 		"circular introspection":   {introspection, "deep"},
 		"pages of pages":           {`{studies(first:100){nodes{couples(first:100){nodes{partners{couple{partners{couple{ratings{mean}}}}}}}}}}`, "more than 50000 objects"},
+		"pages by default":         {`query($n:Int=100){study(code:"S"){` + strings.ReplaceAll(alias(200), "__typename", "couples(first:$n){nodes{partners{code}}}") + `}}`, "more than 50000"},
+		"partners of partners":     {`{study(code:"S"){couples(first:100){nodes{partners{couple{partners{couple{partners{couple{partners{` + alias(300) + `}}}}}}}}}}}`, "more than 200000 values"},
 		"fragments that multiply":  {multiplying(14), "more than 1500 fields"},
 		"a flood of models":        {"{" + strings.ReplaceAll(alias(30), "__typename", `changeModel(input:{study:"S",kind:"growth",outcome:"quality"}){status}`) + "}", "more than 50000 objects"},
 		"a type definition":        {"type A {a: Int}", "operations and fragments only"},
@@ -217,6 +219,32 @@ func multiplying(n int) string {
 	return b.String()
 }
 
+// A field that fails is null: nothing of what its resolver held gets out beside the error.
+func TestAFailedFieldIsNull(t *testing.T) {
+	s := newServer(t)
+	out := s.ask(t, "S", `{changeModel(input:{study:"S",kind:"growth",outcome:"nope"}){status kind}}`, nil)
+	assert.Equal(t, map[string]any{"changeModel": nil}, out["data"])
+	assert.Contains(t, fmt.Sprint(out["errors"]), "not a column")
+	out = s.ask(t, "S", `{changeModel(input:{study:"S",kind:"growth",outcome:"quality",fixed:"1"}){status}}`, nil)
+	assert.Contains(t, fmt.Sprint(out["errors"]), "fixed")
+}
+
+// A series of some waves has an id of its own.
+func TestAFilteredSeriesHasItsOwnID(t *testing.T) {
+	s := newServer(t)
+	one := func(filter string) (string, any) {
+		n := s.data(t, `{trajectories(first:1,input:{study:"S",constructs:["quality"]`+filter+`}){nodes{id value}}}`, nil)["trajectories"].(map[string]any)["nodes"].([]any)[0].(map[string]any)
+		again := s.data(t, `query($id:ID!){node(id:$id){... on Trajectory{id value}}}`, map[string]any{"id": n["id"]})["node"]
+		assert.Equal(t, n, again)
+		return n["id"].(string), n["value"]
+	}
+	all, values := one("")
+	some, value := one(",waves:[2]")
+	assert.NotEqual(t, all, some)
+	assert.Equal(t, []any{0.0, 1.0}, values)
+	assert.Equal(t, []any{1.0}, value)
+}
+
 func TestNullArgumentsAreLikeNone(t *testing.T) {
 	s := newServer(t)
 	for _, q := range []string{`{study(code:"S",id:null){code}}`, `{study(id: null, code: "S"){code}}`, `query($i:ID){study(code:"S",id:$i){code}}`} {
@@ -242,6 +270,7 @@ func TestStrictInput(t *testing.T) {
 		"a page of 101":         {`{studies(first:101){totalCount}}`, nil},
 		"a wrong cursor":        {`{studies(first:1,after:"x"){totalCount}}`, nil},
 		"a position beyond":     {`{study(code:"S"){couples(first:1,asOf:{position:"9999"}){totalCount}}}`, nil},
+		"position 0":            {`{study(code:"S"){couples(first:1,asOf:{position:"0"}){totalCount}}}`, nil},
 		"a position and a time": {`{study(code:"S"){couples(first:1,asOf:{position:"1",recordedAt:"2030-01-01T00:00:00Z"}){totalCount}}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -327,6 +356,8 @@ func TestAsOf(t *testing.T) {
 		return s.data(t, `query($p:Position){study(code:"S"){couples(first:1,asOf:{position:$p}){totalCount asOf}}}`, map[string]any{"p": position})["study"].(map[string]any)["couples"]
 	}
 	assert.Equal(t, map[string]any{"totalCount": 0.0, "asOf": "4"}, count("4"))
+	long := s.data(t, `{study(code:"S"){couples(first:1,asOf:{recordedAt:"0001-01-01T00:00:00Z"}){totalCount}}}`, nil)["study"].(map[string]any)["couples"]
+	assert.Equal(t, map[string]any{"totalCount": 0.0}, long, "a time long before the study is not now")
 	assert.Equal(t, map[string]any{"totalCount": 1.0, "asOf": "5"}, count("5"))
 }
 

@@ -20,7 +20,7 @@ func measure(doc *ast.Document, operation *ast.OperationDefinition, variables ma
 	if err := acyclic(fragments); err != nil {
 		return 0, err
 	}
-	m := meter{fragments: fragments, variables: variables, limits: l}
+	m := meter{fragments: fragments, variables: withDefaults(operation, variables), limits: l}
 	if err := m.selection(operation.SelectionSet, 1, 1); err != nil {
 		return 0, err
 	}
@@ -91,13 +91,43 @@ func spreadsOf(set *ast.SelectionSet) []string {
 // fitCost is what fitting a model costs, in objects.
 const fitCost = 2000
 
+// lists tells how many items the lists hold that are not asked for by number, roughly.
+var lists = map[string]int{"partners": 2, "ratings": 20, "points": 10, "estimates": 20, "effects": 20, "diaries": 60, "waves": 10, "constructs": 10}
+
+// withDefaults adds the default values of an operation's variables to those that were given.
+func withDefaults(operation *ast.OperationDefinition, given map[string]any) map[string]any {
+	all := make(map[string]any, len(given))
+	for k, v := range given {
+		all[k] = v
+	}
+	for _, d := range operation.VariableDefinitions {
+		name := d.Variable.Name.Value
+		if _, ok := all[name]; ok {
+			continue
+		}
+		switch v := d.DefaultValue.(type) {
+		case *ast.IntValue:
+			if n, err := strconv.ParseFloat(v.Value, 64); err == nil {
+				all[name] = n
+			}
+		case *ast.ListValue:
+			all[name] = make([]any, len(v.Values))
+		}
+	}
+	return all
+}
+
 type meter struct {
 	fragments map[string]*ast.FragmentDefinition
 	variables map[string]any
 	limits    Limits
 	fields    int
 	nodes     int
+	leaves    int
 }
+
+// leavesPerNode is how many values an answer may hold for each object that it may hold.
+const leavesPerNode = 4
 
 // selection counts a selection that is made times times, at a depth of fields.
 func (m *meter) selection(set *ast.SelectionSet, depth, times int) error {
@@ -131,8 +161,12 @@ func (m *meter) field(f *ast.Field, depth, times int) error {
 		return limited("the operation is more than %d fields deep", m.limits.Depth)
 	}
 	if f.SelectionSet == nil {
+		if m.leaves += times; m.leaves > leavesPerNode*m.limits.Nodes {
+			return limited("the answer may hold more than %d values; ask for smaller pages", leavesPerNode*m.limits.Nodes)
+		}
 		return nil
 	}
+	times *= max(lists[f.Name.Value], 1)
 	if f.Name.Value == "changeModel" {
 		m.nodes += fitCost
 	}

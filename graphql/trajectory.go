@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	gql "github.com/graphql-go/graphql"
@@ -18,7 +19,8 @@ import (
 // series is a trajectory as it stood at a position.
 type series struct {
 	projections.Trajectory
-	view projections.View
+	view  projections.View
+	waves string // the waves it was narrowed to, as "1,3"; empty if it was not
 }
 
 // inSeries is a point of a series.
@@ -53,8 +55,8 @@ func newTrajectoryTypes(s *schema) {
 
 	s.trajectory = newObject("Trajectory", "A person's course on one construct, by wave.", func(t series) string { return t.Study }, s.node)
 	t := s.trajectory
-	t.value(&s.rules, "id", nonNull(gql.ID), "Names person, construct and position: the same id is the same series for ever.", staff, func(t series) any {
-		return globalID("trajectory", t.Study, t.Couple, string(t.Role), t.Construct, strconv.FormatInt(int64(t.view.Position()), 10))
+	t.value(&s.rules, "id", nonNull(gql.ID), "Names person, construct, position and waves: the same id is the same series for ever.", staff, func(t series) any {
+		return globalID("trajectory", t.Study, t.Couple, string(t.Role), t.Construct, strconv.FormatInt(int64(t.view.Position()), 10), t.waves)
 	})
 	t.field(&s.rules, "participant", nonNull(s.participant.typ), "Whose course.", staff, nil, func(ctx context.Context, t series, _ arguments) (any, error) {
 		load := stateOf(ctx).loadersAt(ctx, t.view).couple.load(projections.CoupleID{Study: t.Study, Couple: t.Couple})
@@ -110,7 +112,7 @@ func newTrajectoryTypes(s *schema) {
 				if err != nil || !ok {
 					return nil, err
 				}
-				return series{t, view}, nil
+				return series{t, view, ""}, nil
 			}), nil
 		})
 }
@@ -156,9 +158,10 @@ func (s *schema) trajectoryFields(q *object[root]) {
 			if err != nil {
 				return nil, err
 			}
+			waves := strings.Trim(strings.ReplaceAll(fmt.Sprint(list[int](in, "waves")), " ", ","), "[]")
 			items := make([]series, len(found.Items))
 			for i, t := range found.Items {
-				items[i] = series{t, view}
+				items[i] = series{t, view, waves}
 			}
 			return connection[series]{Slice: withItems(found, items),
 				cursor: func(t series) string { return t.Cursor() }, asOf: view.Position(), study: study.Code}, nil
@@ -166,7 +169,7 @@ func (s *schema) trajectoryFields(q *object[root]) {
 }
 
 func findSeries(ctx context.Context, id string) (any, error) {
-	parts, err := readID(id, "trajectory", 5)
+	parts, err := readID(id, "trajectory", 6)
 	if err != nil {
 		return nil, err
 	}
@@ -175,18 +178,27 @@ func findSeries(ctx context.Context, id string) (any, error) {
 		return nil, absent("trajectory")
 	}
 	at, ok := positionType.ParseValue(parts[4]).(projections.Position)
-	if !ok {
+	if !ok || at == 0 {
 		return nil, absent("trajectory")
 	}
 	view, err := st.store.View(ctx, projections.AsOf{Position: at})
 	if err != nil {
 		return nil, absent("trajectory")
 	}
-	key := projections.SeriesID{PersonID: projections.PersonID{Study: parts[0], Couple: parts[1], Role: domain.Role(parts[2])}, Construct: parts[3]}
-	load := st.loadersAt(ctx, view).series.load(key)
-	t, found, err := load()
-	if err == nil && !found {
-		err = absent("trajectory")
+	filter := projections.TrajectoryFilter{Couples: parts[1:2], Roles: []domain.Role{domain.Role(parts[2])}, Constructs: parts[3:4]}
+	for _, w := range strings.FieldsFunc(parts[5], func(r rune) bool { return r == ',' }) {
+		n, err := strconv.Atoi(w)
+		if err != nil {
+			return nil, absent("trajectory")
+		}
+		filter.Waves = append(filter.Waves, n)
 	}
-	return series{t, view}, err
+	found, err := view.Trajectories(ctx, parts[0], filter, projections.Page{First: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(found.Items) == 0 {
+		return nil, absent("trajectory")
+	}
+	return series{found.Items[0], view, parts[5]}, nil
 }

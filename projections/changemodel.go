@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -70,6 +71,9 @@ type FittedModel struct {
 // Fit fits the model to a frame. What is wrong with the spec or the data is an error with code invalid. A model that
 // does not converge is a result, whose Err says why.
 func (s ModelSpec) Fit(ctx context.Context, f *frame.Frame) (*FittedModel, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	m, err := s.fit(ctx, f)
 	if err == nil || ctx.Err() != nil {
 		return m, err
@@ -84,6 +88,23 @@ func (s ModelSpec) Fit(ctx context.Context, f *frame.Frame) (*FittedModel, error
 		return nil, &domain.Error{Code: domain.Invalid, Path: "spec", Message: err.Error()}
 	}
 	return nil, fmt.Errorf("fit a %s model: %w", s.Kind, err)
+}
+
+// check refuses fields that the kind does not read: a model other than the one that was meant would be fitted.
+func (s ModelSpec) check() error {
+	mixedOnly := map[string]bool{"fixed": s.Fixed != "", "random": s.Random != "", "person": s.Person != "",
+		"residual": s.ResidualVariance != "" || s.CrossPartner || (s.Serial != "" && s.Serial != string(mixed.SerialNone))}
+	namedOnly := map[string]bool{"predictors": len(s.Predictors) > 0, "pooled": s.Pooled, "missing": s.CompletePairs}
+	refused, others := mixedOnly, "models given by formulas (kind: "+MixedKind+")"
+	if s.Kind == MixedKind {
+		refused, others = namedOnly, "models by name, such as growth"
+	}
+	for _, field := range slices.Sorted(maps.Keys(refused)) {
+		if refused[field] {
+			return invalid("spec", "%s belongs to %s; kind %s does not read it", field, others, s.Kind)
+		}
+	}
+	return nil
 }
 
 func (s ModelSpec) fit(ctx context.Context, f *frame.Frame) (*FittedModel, error) {

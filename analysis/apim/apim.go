@@ -112,6 +112,9 @@ func Fit(ctx context.Context, f *frame.Frame, s Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	for column, n := range d.missing {
+		fit.Missing[column] += n
+	}
 	if n, ok := fit.Missing[outcomeColumn]; ok { // told under the name that the spec knows
 		delete(fit.Missing, outcomeColumn)
 		fit.Missing[s.Outcome] = n

@@ -111,6 +111,17 @@ func TestGrowthUsesWhatIsKnownOfAnAbsentPartner(t *testing.T) {
 	assert.Equal(t, []float64{1, -3, 1, 3, -1, 3, -1}, values(t, f, "x_partner"))
 }
 
+// Of a partner seen once nothing is carried over if the predictor changes in others.
+func TestGrowthInventsNothingForAnAbsentPartner(t *testing.T) {
+	f, err := frame.New(
+		frame.Categorical("couple", []string{"1", "1", "1", "2", "2", "2", "2", ""}), frame.Categorical("role", []string{"h", "w", "h", "h", "w", "h", "w", "h"}),
+		frame.Numeric("time", []float64{0, 0, 4, 0, 0, 4, 4, 0}), frame.Numeric("y", []float64{1, 2, 3, 4, 5, 6, 7, 8}), frame.Numeric("x", []float64{1, 5, 1, 3, 7, 3, 6, 1}))
+	require.NoError(t, err)
+	got, _, err := apim.Compile(f, apim.Spec{Kind: "growth", Outcome: "y", Couple: "couple", Role: "role", Time: "time", Predictors: []string{"x"}})
+	require.NoError(t, err)
+	assert.True(t, math.IsNaN(values(t, got, "x_partner")[2]), "the wife of couple 1 was not there at time 4")
+}
+
 func TestResidualisedChangeLooksBackOneOccasion(t *testing.T) {
 	f, _, err := apim.Compile(small(t), apim.Spec{Kind: "residualised_change", Outcome: "y", Couple: "couple", Role: "role", Time: "time", Predictors: []string{"x"}, Pooled: true})
 	require.NoError(t, err)
@@ -129,14 +140,15 @@ func TestSpecsRefused(t *testing.T) {
 		change func(*apim.Spec)
 		want   string
 	}{
-		"an unknown kind":           {func(s *apim.Spec) { s.Kind = "groth" }, `kind is "groth"; expected one of growth, residualised_change`},
-		"no outcome":                {func(s *apim.Spec) { s.Outcome = "" }, "outcome is missing"},
-		"an outcome of text":        {func(s *apim.Spec) { s.Outcome = "role" }, "holds text"},
-		"an unknown predictor":      {func(s *apim.Spec) { s.Predictors = []string{"z"} }, `predictors[0] names "z", which is not a column`},
-		"a predictor twice":         {func(s *apim.Spec) { s.Predictors = []string{"x", "x"} }, "stands in the model already"},
-		"couples as roles":          {func(s *apim.Spec) { s.Role = "couple" }, "has two rows"},
-		"no growth on one occasion": {func(s *apim.Spec) { s.Occasions = []float64{0} }, "growth needs two or more"},
-		"no change on one occasion": {func(s *apim.Spec) { s.Kind = "residualised_change"; s.Occasions = []float64{0} }, "has one occasion"},
+		"an unknown kind":               {func(s *apim.Spec) { s.Kind = "groth" }, `kind is "groth"; expected one of growth, residualised_change`},
+		"no outcome":                    {func(s *apim.Spec) { s.Outcome = "" }, "outcome is missing"},
+		"an outcome of text":            {func(s *apim.Spec) { s.Outcome = "role" }, "holds text"},
+		"an unknown predictor":          {func(s *apim.Spec) { s.Predictors = []string{"z"} }, `predictors[0] names "z", which is not a column`},
+		"a predictor twice":             {func(s *apim.Spec) { s.Predictors = []string{"x", "x"} }, "stands in the model already"},
+		"couples as roles":              {func(s *apim.Spec) { s.Role = "couple" }, "has two rows"},
+		"no growth on one occasion":     {func(s *apim.Spec) { s.Occasions = []float64{0} }, "growth needs two or more"},
+		"an occasion that is not there": {func(s *apim.Spec) { s.Occasions = []float64{0, 77} }, "waves asks for 77"},
+		"no change on one occasion":     {func(s *apim.Spec) { s.Kind = "residualised_change"; s.Occasions = []float64{0} }, "has one occasion"},
 	} {
 		s := ok
 		c.change(&s)

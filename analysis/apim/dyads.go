@@ -29,6 +29,17 @@ type dyads struct {
 	occasions []float64 // distinct, ascending
 	centres   map[string]float64
 	excluded  int
+	missing   map[string]int // rows without couple, role or time
+}
+
+// firstMissing names the first of the columns that has no value in a row.
+func firstMissing(row int, columns ...frame.Column) string {
+	for _, c := range columns {
+		if c.Missing(row) {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 type dyadKey struct {
@@ -43,7 +54,7 @@ type observation struct {
 }
 
 func newDyads(f *frame.Frame, s Spec) (*dyads, error) {
-	d := &dyads{spec: s, at: map[dyadKey]int{}, centres: map[string]float64{}}
+	d := &dyads{spec: s, at: map[dyadKey]int{}, centres: map[string]float64{}, missing: map[string]int{}}
 	couple, err := need(f, "couple", s.Couple, false)
 	if err != nil {
 		return nil, err
@@ -72,7 +83,8 @@ func newDyads(f *frame.Frame, s Spec) (*dyads, error) {
 		xs = append(xs, x)
 	}
 	for r := range f.Rows() {
-		if couple.Missing(r) || role.Missing(r) || time.Missing(r) {
+		if where := firstMissing(r, couple, role, time); where != "" {
+			d.missing[where]++
 			continue
 		}
 		o := observation{dyadKey: dyadKey{couple.Label(r), role.Label(r), time.Values[r]}, y: y.Values[r]}
@@ -92,6 +104,11 @@ func newDyads(f *frame.Frame, s Spec) (*dyads, error) {
 		}
 		if i, found := slices.BinarySearch(d.occasions, o.time); !found {
 			d.occasions = slices.Insert(d.occasions, i, o.time)
+		}
+	}
+	for _, t := range s.Occasions {
+		if _, found := slices.BinarySearch(d.occasions, t); !found {
+			return nil, &SpecError{"waves", fmt.Sprintf("asks for %v, and no row has that %s", t, s.Time)}
 		}
 	}
 	slices.SortFunc(d.roles, frame.Natural)
@@ -167,9 +184,12 @@ func (d *dyads) partner(o observation) (observation, bool) {
 	return d.rows[i], true
 }
 
-// stable returns, for each predictor, a person's value if it is the same on every occasion, else NaN.
+// stable returns, for each person and each predictor that does not change over time, the person's value; NaN for the others.
+// A predictor does not change if nobody who was observed more than once shows two values, and somebody was: of a person seen
+// once alone nothing can be said.
 func (d *dyads) stable() map[[2]string][]float64 {
 	out := map[[2]string][]float64{}
+	varies, repeated := make([]bool, len(d.spec.Predictors)), make([]bool, len(d.spec.Predictors))
 	for _, o := range d.rows {
 		key := [2]string{o.couple, o.role}
 		have, ok := out[key]
@@ -178,16 +198,19 @@ func (d *dyads) stable() map[[2]string][]float64 {
 			continue
 		}
 		for i, x := range o.x {
-			if x != have[i] && !math.IsNaN(x) && !math.IsNaN(have[i]) {
-				have[i] = math.Inf(1) // varies
-			} else if math.IsNaN(have[i]) {
+			switch {
+			case math.IsNaN(x):
+			case math.IsNaN(have[i]):
 				have[i] = x
+			default:
+				repeated[i] = true
+				varies[i] = varies[i] || x != have[i]
 			}
 		}
 	}
 	for _, xs := range out {
-		for i, x := range xs {
-			if math.IsInf(x, 0) {
+		for i := range xs {
+			if varies[i] || !repeated[i] {
 				xs[i] = math.NaN()
 			}
 		}

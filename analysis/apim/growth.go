@@ -18,8 +18,8 @@ import (
 // actor and partner effects, on the level at t = 0 and on the slope. (Raudenbush, Brennan & Barnett 1995,
 // the two-intercept model; Kashy & Donnellan 2012 for actor-partner predictors of growth.)
 //
-// Where a predictor does not change over time, the partner's value is used also on occasions that the partner
-// missed.
+// Where a predictor does not change over time in the whole data set, the partner's value is used also on occasions that the
+// partner missed.
 func compileGrowth(d *dyads, s Spec) (*frame.Frame, mixed.Spec, error) {
 	if len(d.occasions) < 2 {
 		return nil, mixed.Spec{}, &SpecError{"time", "has one occasion; growth needs two or more"}
