@@ -145,7 +145,7 @@ func effects(fit *mixed.Fit, s Spec) []Effect {
 
 func contains(list []string, s string) bool {
 	for _, x := range list {
-		if x == s {
+		if strings.Trim(x, "`") == s {
 			return true
 		}
 	}

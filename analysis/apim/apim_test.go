@@ -105,7 +105,7 @@ func values(t *testing.T, f *frame.Frame, name string) []float64 {
 func TestGrowthUsesWhatIsKnownOfAnAbsentPartner(t *testing.T) {
 	f, spec, err := apim.Compile(small(t), apim.Spec{Kind: "growth", Outcome: "y", Couple: "couple", Role: "role", Time: "time", Predictors: []string{"x"}})
 	require.NoError(t, err)
-	assert.Equal(t, "0 + role + role:time + role:x_actor + role:x_partner + role:time:x_actor + role:time:x_partner", spec.Fixed)
+	assert.Equal(t, "0 + role + role:time + role:`x_actor` + role:`x_partner` + role:time:`x_actor` + role:time:`x_partner`", spec.Fixed)
 	// The mean over persons is 4. Husband 1 at time 4: the wife is absent, but her predictor does not change.
 	assert.Equal(t, []float64{-3, 1, -3, -1, 3, -1, 3}, values(t, f, "x_actor"))
 	assert.Equal(t, []float64{1, -3, 1, 3, -1, 3, -1}, values(t, f, "x_partner"))
@@ -174,6 +174,13 @@ func TestEffectsKnowTheirRole(t *testing.T) {
 	}
 	f, err := frame.New(frame.Categorical("couple", couple), frame.Categorical("role", role), frame.Numeric("time", time), frame.Numeric("y", y), frame.Numeric("x", x))
 	require.NoError(t, err)
+	x1, _ := f.Column("x")
+	x1.Name = "a-b c" // no name that a formula could hold without quotes
+	f, err = f.With(x1)
+	require.NoError(t, err)
+	odd, err := apim.Fit(context.Background(), f, apim.Spec{Kind: "growth", Outcome: "y", Couple: "couple", Role: "role", Time: "time", Predictors: []string{"a-b c"}})
+	require.NoError(t, err)
+	assert.Len(t, odd.Effects, 8)
 	r, err := apim.Fit(context.Background(), f, apim.Spec{Kind: "growth", Outcome: "y", Couple: "couple", Role: "role", Time: "time", Predictors: []string{"x"}})
 	require.NoError(t, err)
 	var got []string

@@ -20,6 +20,9 @@ const (
 // column names a person's own (actor) or the partner's column of a variable.
 func column(name string, p Path) string { return name + "_" + string(p) }
 
+// quoted writes a column's name so that a formula can hold it, whatever characters it has.
+func quoted(name string, p Path) string { return "`" + column(name, p) + "`" }
+
 // dyads is long data indexed by couple, role and occasion.
 type dyads struct {
 	spec      Spec

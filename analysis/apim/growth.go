@@ -32,7 +32,8 @@ func compileGrowth(d *dyads, s Spec) (*frame.Frame, mixed.Spec, error) {
 	for _, x := range s.Predictors {
 		a, p := column(x, Actor), column(x, Partner)
 		names = append(names, a, p)
-		fixed += " + " + by + a + " + " + by + p + " + " + by + "time:" + a + " + " + by + "time:" + p
+		qa, qp := quoted(x, Actor), quoted(x, Partner)
+		fixed += " + " + by + qa + " + " + by + qp + " + " + by + "time:" + qa + " + " + by + "time:" + qp
 	}
 	stable := d.stable()
 	t := newTable(names...)

@@ -30,11 +30,11 @@ func compileResidualisedChange(d *dyads, s Spec) (*frame.Frame, mixed.Spec, erro
 	if len(d.occasions) > 2 {
 		fixed += " + role:occasion"
 	}
-	fixed += " + " + by + own + " + " + by + theirs
+	fixed += " + " + by + quoted(s.Outcome, Actor) + " + " + by + quoted(s.Outcome, Partner)
 	for _, x := range s.Predictors {
 		a, p := column(x, Actor), column(x, Partner)
 		names = append(names, a, p)
-		fixed += " + " + by + a + " + " + by + p
+		fixed += " + " + by + quoted(x, Actor) + " + " + by + quoted(x, Partner)
 	}
 	t := newTable(names...)
 	var occasion []string

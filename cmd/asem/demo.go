@@ -63,7 +63,7 @@ func (c *demoCmd) show(ctx context.Context, h *house, io streams) error {
 		return nil
 	}
 	known, links := demoTokens(plan.Code, real.Code)
-	return h.serve(ctx, io, serving{listen: c.Listen, tokens: known, links: links})
+	return h.serve(ctx, io, serving{listen: c.Listen, authenticate: known.authenticate, links: links})
 }
 
 // importAcitelli brings in the bundled real data set.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -26,42 +28,55 @@ func (c *exportCmd) Help() string {
   asem export --study DEMO --frame diary --codebook`
 }
 
-func (c *exportCmd) Run(ctx context.Context, io streams) error {
-	return c.with(ctx, func(h *house) error {
+func (c *exportCmd) Run(ctx context.Context, std streams) error {
+	return c.withExisting(ctx, func(h *house) error {
 		set, err := h.dataset(ctx, c.Study, c.Frame, c.AsOf)
 		if err != nil {
 			return err
 		}
 		if c.Codebook {
-			tab := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+			tab := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 			for _, v := range set.Variables {
 				fmt.Fprintf(tab, "%s\t%s\t%s\n", v.Name, v.Meaning, v.Source)
 			}
 			return tab.Flush()
 		}
 		if c.Out == "" {
-			return set.Frame.WriteCSV(io.out)
+			return set.Frame.WriteCSV(std.out)
 		}
-		f, err := os.CreateTemp(filepath.Dir(c.Out), ".export-*")
-		if err != nil {
+		if err := writeFile(c.Out, set.Frame.WriteCSV); err != nil {
 			return &domain.Error{Code: domain.Invalid, Path: c.Out, Message: "the file cannot be written", Err: err}
 		}
-		defer os.Remove(f.Name()) // does nothing once renamed
-		if err := set.Frame.WriteCSV(f); err != nil {
-			f.Close()
-			return fmt.Errorf("write %s: %w", c.Out, err)
-		}
-		if err := f.Close(); err != nil {
-			return fmt.Errorf("write %s: %w", c.Out, err)
-		}
-		if err := os.Rename(f.Name(), c.Out); err != nil {
-			return fmt.Errorf("write %s: %w", c.Out, err)
-		}
 		p := set.Provenance
-		fmt.Fprintf(io.out, "%d rows at position %d, sha256 %s\n", set.Frame.Rows(), p.Position, p.DataHash)
+		fmt.Fprintf(std.out, "%d rows at position %d, sha256 %s\n", set.Frame.Rows(), p.Position, p.DataHash)
 		if p.Synthetic {
-			fmt.Fprintln(io.out, "SYNTHETIC DATA, made by asem simulate. Not evidence.")
+			fmt.Fprintln(std.out, "SYNTHETIC DATA, made by asem simulate. Not evidence.")
 		}
 		return nil
 	})
+}
+
+// writeFile writes a file as a whole or not at all: a reader never sees half of it. What is not a regular file, such as a
+// pipe, is written to directly; a link is followed.
+func writeFile(path string, write func(io.Writer) error) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".export-*") // readable for its owner alone, as answers should be
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // does nothing once renamed
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }

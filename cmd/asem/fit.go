@@ -65,7 +65,7 @@ func (c *fitCmd) load(ctx context.Context) (f *frame.Frame, from provenance, err
 		if dir == "" {
 			dir = "asem-data"
 		}
-		err = storage{Data: dir, Postgres: c.Postgres}.with(ctx, func(h *house) error {
+		err = storage{Data: dir, Postgres: c.Postgres}.withExisting(ctx, func(h *house) error {
 			set, err := h.dataset(ctx, c.Study, c.Frame, c.AsOf)
 			f, from = set.Frame, provenance{data: set.Provenance.DataHash, study: c.Study, synthetic: set.Provenance.Synthetic, position: int64(set.Provenance.Position)}
 			return err

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -409,9 +411,9 @@ func TestConfigurationComesFromAFileLast(t *testing.T) {
 }
 
 // serveDemo starts a server on a small study and returns its address and a token.
-func serveDemo(t testing.TB) (base, token string) {
+func serveDemo(t testing.TB) (base, token, data string) {
 	t.Helper()
-	data := filepath.Join(t.TempDir(), "data")
+	data = filepath.Join(t.TempDir(), "data")
 	must(t, "simulate", "--couples", "6", "--separations", "0", "--data", data)
 	token = strings.TrimSpace(must(t, "token", "--study", "DEMO", "--data", data))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -431,7 +433,7 @@ func serveDemo(t testing.TB) (base, token string) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the server does not start")
 	}
-	return base, token
+	return base, token, data
 }
 
 // address finds the address in what a server prints.
@@ -450,8 +452,45 @@ func (a *address) Write(p []byte) (int, error) {
 	return a.Buffer.Write(p)
 }
 
+func TestCommandsThatReadMakeNothing(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "nowhere")
+	spec := write(t, "s.yaml", "kind: mixed\n")
+	for _, args := range [][]string{{"fit", "--study", "X", "--spec", spec}, {"export", "--study", "X"}, {"token", "--study", "X"}, {"rebuild"}, {"serve"}} {
+		_, err, code := asem(t, append(args, "--data", data)...)
+		assert.Equal(t, 2, code, args[0])
+		assert.Contains(t, err, "no studies in this folder", args[0])
+		assert.NoDirExists(t, data, args[0])
+	}
+}
+
+func TestExportFollowsLinksAndWritesToPipes(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target.csv"), filepath.Join(dir, "link.csv")
+	require.NoError(t, os.WriteFile(target, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink(target, link))
+	say := func(text string) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		}
+	}
+	require.NoError(t, writeFile(link, say("new")))
+	got, err := os.ReadFile(target)
+	require.NoError(t, err)
+	assert.Equal(t, "new", string(got))
+	require.NoError(t, writeFile(os.DevNull, say("x")))
+	info, err := os.Stat(os.DevNull)
+	require.NoError(t, err)
+	assert.False(t, info.Mode().IsRegular(), "a device stays a device")
+	assert.Error(t, writeFile(target, func(io.Writer) error { return errors.New("half way") }))
+	got, err = os.ReadFile(target)
+	require.NoError(t, err)
+	assert.Equal(t, "new", string(got), "a failed export leaves what was there")
+}
+
 func TestServe(t *testing.T) {
-	base, token := serveDemo(t)
+	base, token, data := serveDemo(t)
+	file := filepath.Join(data, "tokens.json")
 	get := func(path string, header ...string) (int, string, http.Header) {
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base+path, nil)
 		require.NoError(t, err)
@@ -480,13 +519,6 @@ func TestServe(t *testing.T) {
 			assert.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'", c.path)
 		}
 	}
-	query := "/graphql?query=" + "%7Bstudy(code%3A%22DEMO%22)%7Btitle%20synthetic%7D%7D"
-	_, body, _ := get(query, "Authorization", "Bearer "+token)
-	assert.Contains(t, body, `"synthetic":true`)
-	_, body, _ = get(query)
-	assert.Contains(t, body, `"study":null`)
-	status, _, _ := get(query, "Authorization", "Bearer wrong")
-	assert.Equal(t, 401, status)
 	// Every example that the query page offers for the demo runs.
 	for _, e := range exampleQueries {
 		if strings.Contains(e.Query, "ACITELLI") {
@@ -505,4 +537,17 @@ func TestServe(t *testing.T) {
 		res.Body.Close()
 		assert.Empty(t, out["errors"], e.Title)
 	}
+	query := "/graphql?query=" + "%7Bstudy(code%3A%22DEMO%22)%7Btitle%20synthetic%7D%7D"
+	_, body, _ := get(query, "Authorization", "Bearer "+token)
+	assert.Contains(t, body, `"synthetic":true`)
+	_, body, _ = get(query)
+	assert.Contains(t, body, `"study":null`)
+	status, _, _ := get(query, "Authorization", "Bearer wrong")
+	assert.Equal(t, 401, status)
+	require.NoError(t, os.WriteFile(file, []byte("{}"), 0o600))
+	status, _, _ = get(query, "Authorization", "Bearer "+token)
+	assert.Equal(t, 401, status, "a token that was taken out of the file no longer counts")
+	require.NoError(t, os.Remove(file))
+	_, body, _ = get(query)
+	assert.Contains(t, body, `"study":null`)
 }

@@ -20,6 +20,9 @@ Example:
 }
 
 func (c *rebuildCmd) Run(ctx context.Context, io streams) (err error) {
+	if err := c.mustExist(); err != nil {
+		return err
+	}
 	h, err := c.open(ctx) // without catching up first
 	if err != nil {
 		return err

@@ -34,18 +34,20 @@ Examples:
 }
 
 func (c *serveCmd) Run(ctx context.Context, io streams) error {
-	known, err := readTokens(c.tokenFile())
-	if err != nil {
+	if _, err := readTokens(c.tokenFile()); err != nil {
 		return err
 	}
-	return c.with(ctx, func(h *house) error { return h.serve(ctx, io, serving{listen: c.Listen, tokens: known}) })
+	who := &tokenFile{path: c.tokenFile()}
+	return c.withExisting(ctx, func(h *house) error {
+		return h.serve(ctx, io, serving{listen: c.Listen, authenticate: who.authenticate})
+	})
 }
 
 // serving says how to serve.
 type serving struct {
-	listen string
-	tokens tokens
-	links  func(base string) []string // printed once the address is known
+	listen       string
+	authenticate func(*http.Request) (graphql.Viewer, error)
+	links        func(base string) []string // printed once the address is known
 }
 
 // demoTokens makes a token for the studies of the demo, for as long as it runs, and the link that carries it.
@@ -78,7 +80,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		return errors.Join(err, listener.Close())
 	}
 	go func() { following <- follower.Run(ctx) }()
-	api, err := graphql.New(graphql.Config{Store: h.read, Authenticate: s.tokens.authenticate, Logger: log})
+	api, err := graphql.New(graphql.Config{Store: h.read, Authenticate: s.authenticate, Logger: log})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

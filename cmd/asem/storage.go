@@ -102,6 +102,24 @@ func (s storage) with(ctx context.Context, do func(*house) error) (err error) {
 	return do(h)
 }
 
+// withExisting is with for commands that only read: a folder without a log is a mistake, not a new house.
+func (s storage) withExisting(ctx context.Context, do func(*house) error) error {
+	if err := s.mustExist(); err != nil {
+		return err
+	}
+	return s.with(ctx, do)
+}
+
+func (s storage) mustExist() error {
+	if s.Postgres != "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(s.Data, "log.db")); err != nil {
+		return &domain.Error{Code: domain.NotFound, Path: s.Data, Message: "there are no studies in this folder; name another with --data"}
+	}
+	return nil
+}
+
 // progressLine shows how far long work has come, on one line that is written over. It is silent where nobody looks:
 // when w is not a terminal.
 type progressLine struct {

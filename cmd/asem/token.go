@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"asem/domain"
 	"asem/graphql"
@@ -35,7 +37,7 @@ Example:
 }
 
 func (c *tokenCmd) Run(ctx context.Context, io streams) error {
-	return c.with(ctx, func(h *house) error {
+	return c.withExisting(ctx, func(h *house) error {
 		v, err := h.read.View(ctx, projections.AsOf{})
 		if err != nil {
 			return err
@@ -52,7 +54,10 @@ func (c *tokenCmd) Run(ctx context.Context, io streams) error {
 		if err := known.write(c.tokenFile()); err != nil {
 			return err
 		}
-		fmt.Fprintln(io.out, token)
+		if _, err := fmt.Fprintln(io.out, token); err != nil {
+			delete(known, hashOf(token)) // nobody has seen it
+			return errors.Join(fmt.Errorf("print the token: %w", err), known.write(c.tokenFile()))
+		}
 		return nil
 	})
 }
@@ -112,6 +117,35 @@ func (t tokens) write(path string) error {
 }
 
 var errToken = errors.New("the token is not known")
+
+// tokenFile follows a file of tokens: one that is given out or withdrawn counts from the next request on.
+type tokenFile struct {
+	path string
+
+	mu       sync.Mutex
+	known    tokens
+	modified time.Time
+	size     int64
+}
+
+// authenticate finds out who asks, by the file as it is now. A file that cannot be read lets nobody in.
+func (f *tokenFile) authenticate(r *http.Request) (graphql.Viewer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.known, f.modified, f.size = tokens{}, time.Time{}, 0
+	case err != nil:
+		return graphql.Viewer{}, err
+	case f.known == nil || !info.ModTime().Equal(f.modified) || info.Size() != f.size:
+		if f.known, err = readTokens(f.path); err != nil {
+			return graphql.Viewer{}, err
+		}
+		f.modified, f.size = info.ModTime(), info.Size()
+	}
+	return f.known.authenticate(r)
+}
 
 // authenticate finds out who asks. No token is nobody, which is no error; a wrong one is.
 func (t tokens) authenticate(r *http.Request) (graphql.Viewer, error) {
