@@ -48,35 +48,40 @@ type arguments map[string]any
 // field declares a field: there is no other way, and none without a policy. resolve may return a thunk.
 func (o *object[S]) field(r *rules, name string, typ gql.Output, description string, see policy, args gql.FieldConfigArgument, resolve func(context.Context, S, arguments) (any, error)) {
 	r.list = append(r.list, rule{o.typ.Name(), name, see})
-	o.typ.AddFieldConfig(name, &gql.Field{Type: typ, Description: description, Args: args, Resolve: func(p gql.ResolveParams) (v any, err error) {
-		defer func() { // graphql-go survives a panic only if its value is an error
-			if x := recover(); x != nil {
-				v, err = nil, fmt.Errorf("resolve %s.%s: panic: %v", o.typ.Name(), name, x)
+	where := o.typ.Name() + "." + name
+	o.typ.AddFieldConfig(name, &gql.Field{Type: typ, Description: description, Args: args, Resolve: func(p gql.ResolveParams) (any, error) {
+		v, err := caught(where, func() (any, error) {
+			if err := p.Context.Err(); err != nil { // graphql-go goes on when nobody waits any more
+				return nil, err
 			}
-		}()
-		s, ok := p.Source.(S)
-		if !ok {
-			return nil, fmt.Errorf("resolve %s.%s: source is a %T", o.typ.Name(), name, p.Source)
-		}
-		if !see.allow(stateOf(p.Context).viewer, o.studyOf(s)) {
-			return nil, absent(name)
-		}
-		// graphql-go would send a value that comes with an error, whole and past its fields' policies.
-		v, err = resolve(p.Context, s, p.Args)
-		if err != nil {
-			return nil, err
-		}
+			s, ok := p.Source.(S)
+			if !ok {
+				return nil, fmt.Errorf("resolve %s: source is a %T", where, p.Source)
+			}
+			if !see.allow(stateOf(p.Context).viewer, o.studyOf(s)) {
+				return nil, absent(name)
+			}
+			return resolve(p.Context, s, p.Args)
+		})
 		if t, ok := v.(thunk); ok {
-			return func() (any, error) {
-				v, err := t()
-				if err != nil {
-					return nil, err
-				}
-				return v, nil
-			}, nil
+			return func() (any, error) { return caught(where, t) }, nil
 		}
-		return v, nil
+		return v, err
 	}})
+}
+
+// caught calls a resolver. A panic becomes an error, because graphql-go survives only panics with an error; and a value that comes
+// with an error is dropped, because graphql-go would send it, whole and past its fields' policies.
+func caught(where string, resolve func() (any, error)) (v any, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("resolve %s: panic: %v", where, x)
+		}
+		if err != nil {
+			v = nil
+		}
+	}()
+	return resolve()
 }
 
 // value declares a field that is read off the value.

@@ -3,7 +3,7 @@
 // Read it in this order:
 //
 //   - [New] and [Config]: the handler
-//   - handler.go: HTTP; prescan.go and limits.go: what is refused before anything is executed
+//   - handler.go: HTTP; prescan.go, limits.go, document.go and strict.go: what is refused before anything is executed
 //   - builder.go: how a field is declared, with its policy; there is no field without one
 //   - study.go, couple.go, trajectory.go, changemodel.go: a concept a file
 //   - schema.graphql: the schema as text, kept equal to the code by a test

@@ -3,7 +3,6 @@ package graphql
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +20,6 @@ import (
 	gql "github.com/graphql-go/graphql"
 	"github.com/graphql-go/graphql/gqlerrors"
 	"github.com/graphql-go/graphql/language/ast"
-	"github.com/graphql-go/graphql/language/parser"
-	"github.com/graphql-go/graphql/language/source"
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"asem/domain"
@@ -41,7 +39,7 @@ type Config struct {
 type Handler struct {
 	Config
 	schema    gql.Schema
-	documents *lru.Cache[[32]byte, *ast.Document] // validated
+	documents *lru.Cache[[32]byte, document] // by SHA-256 of the text
 }
 
 // New makes the handler.
@@ -50,22 +48,26 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("graphql schema: %w", err)
 	}
-	return newHandler(c, schema)
+	h, err := newHandler(c, schema)
+	if err != nil {
+		return nil, err
+	}
+	// A browser page of another site must not be able to send requests with this site's cookies.
+	return http.NewCrossOriginProtection().Handler(h), nil
 }
 
-func newHandler(c Config, schema gql.Schema) (http.Handler, error) {
+func newHandler(c Config, schema gql.Schema) (*Handler, error) {
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits()
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 20 * time.Second
 	}
-	documents, err := lru.New[[32]byte, *ast.Document](512)
+	documents, err := lru.New[[32]byte, document](keptDocuments)
 	if err != nil {
 		return nil, err
 	}
-	// A browser page of another site must not be able to send requests with this site's cookies.
-	return http.NewCrossOriginProtection().Handler(&Handler{Config: c, schema: schema, documents: documents}), nil
+	return &Handler{Config: c, schema: schema, documents: documents}, nil
 }
 
 // requestError is a refusal before execution.
@@ -150,22 +152,36 @@ func accepts(headers []string) (media string, ok bool) {
 
 // answer does the work and returns status and body.
 func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, media string) (int, []byte) {
-	result, cost, err := h.handle(ctx, w, r)
+	result, err := h.handle(ctx, w, r)
 	if err != nil {
 		return refusal(media, err)
 	}
-	out := map[string]any{"data": result.Data, "extensions": map[string]any{"cost": cost}}
-	if len(result.Errors) > 0 {
-		out["errors"] = h.mask(ctx, result.Errors)
+	out := map[string]any{"data": result.data, "extensions": map[string]any{"cost": result.cost}}
+	if len(result.errors) > 0 {
+		out["errors"] = result.errors
 	}
 	body, err := json.Marshal(out)
 	if err != nil {
 		return refusal(media, h.internal(ctx, fmt.Errorf("encode the answer: %w", err)))
 	}
-	if result.Data == nil && media == responseType {
-		return http.StatusInternalServerError, body
+	if result.data == nil && media == responseType {
+		return statusOf(result.errors), body
 	}
 	return http.StatusOK, body
+}
+
+// statusOf is the HTTP status of an answer without data: the server's fault if any of its errors is.
+func statusOf(list []fieldError) int {
+	status := http.StatusBadRequest
+	for _, e := range list {
+		switch e.Extensions.Code {
+		case domain.Internal:
+			return http.StatusInternalServerError
+		case domain.Unavailable:
+			status = http.StatusServiceUnavailable
+		}
+	}
+	return status
 }
 
 // refusal is the answer to a request that was not executed.
@@ -189,49 +205,64 @@ func refusal(media string, err error) (int, []byte) {
 	return status, body
 }
 
+// result is what came of an operation.
+type result struct {
+	data   any
+	errors []fieldError
+	cost   int
+}
+
 // handle runs the guards in order of what they cost, then executes.
-func (h *Handler) handle(ctx context.Context, w http.ResponseWriter, r *http.Request) (*gql.Result, int, error) {
+func (h *Handler) handle(ctx context.Context, w http.ResponseWriter, r *http.Request) (_ result, err error) {
+	defer func() { // graphql-go's parser and validator have been seen to panic
+		if x := recover(); x != nil {
+			err = h.internal(ctx, fmt.Errorf("panic: %v\n%s", x, debug.Stack()))
+		}
+	}()
 	req, err := h.read(w, r)
 	if err != nil {
-		return nil, 0, err
+		return result{}, err
 	}
 	viewer, err := h.Authenticate(r)
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="asem"`)
-		return nil, 0, &requestError{status: http.StatusUnauthorized, code: string(domain.Unauthenticated), message: "the token is not valid; sign in again or ask for a new one"}
+		return result{}, &requestError{status: http.StatusUnauthorized, code: string(domain.Unauthenticated), message: "the token is not valid; sign in again or ask for a new one"}
 	}
 	doc, err := h.document(req.query, viewer)
 	if err != nil {
-		return nil, 0, err
+		return result{}, err
 	}
-	op, err := operationOf(doc, req.operation)
+	op, err := operationOf(doc.Document, req.operation)
 	if err != nil {
-		return nil, 0, err
+		return result{}, err
 	}
 	if op.Operation != ast.OperationTypeQuery && r.Method == http.MethodGet {
 		w.Header().Set("Allow", "POST")
-		return nil, 0, malformed(http.StatusMethodNotAllowed, "only a query may come by GET; send this %s by POST", op.Operation)
+		return result{}, malformed(http.StatusMethodNotAllowed, "only a query may come by GET; send this %s by POST", op.Operation)
 	}
 	if op.Operation == ast.OperationTypeSubscription {
-		return nil, 0, &requestError{code: "invalid", message: "there are no subscriptions"}
+		return result{}, &requestError{code: "invalid", message: "there are no subscriptions"}
 	}
-	cost, err := measure(doc, op, req.variables, h.Limits)
+	if err := strictVariables(h.schema, op, req.variables); err != nil {
+		return result{}, err
+	}
+	cost, err := measure(doc.Document, op, req.variables, h.Limits)
 	if err != nil {
-		return nil, 0, err
+		return result{}, err
 	}
 	state, err := newState(ctx, h.Store, viewer)
 	if err != nil {
-		return nil, 0, h.internal(ctx, err)
+		return result{}, h.internal(ctx, err)
 	}
-	result := gql.Execute(gql.ExecuteParams{Schema: h.schema, Root: root{}, AST: doc, OperationName: req.operation, Args: req.variables, Context: withState(ctx, state)})
+	got := gql.Execute(gql.ExecuteParams{Schema: h.schema, Root: root{}, AST: doc.Document, OperationName: req.operation, Args: req.variables, Context: withState(ctx, state)})
 	if err := ctx.Err(); err != nil {
-		return nil, 0, &requestError{status: http.StatusServiceUnavailable, code: string(domain.Unavailable), message: "the request took too long; ask for less at a time"}
+		return result{}, &requestError{status: http.StatusServiceUnavailable, code: string(domain.Unavailable), message: "the request took too long; ask for less at a time"}
 	}
-	if result.Data == nil && len(result.Errors) > 0 && len(result.Errors[0].Path) == 0 { // variables that do not fit
-		e := result.Errors[0]
-		return nil, 0, &requestError{code: "invalid", message: e.Message, location: locations(e)}
+	if got.Data == nil && len(got.Errors) > 0 && len(got.Errors[0].Path) == 0 { // variables that do not fit
+		e := got.Errors[0]
+		return result{}, &requestError{code: "invalid", message: short(e.Message), location: doc.places(e)}
 	}
-	return result, cost, nil
+	return result{got.Data, h.mask(ctx, doc, got.Errors), cost}, nil
 }
 
 // read takes the request out of URL or body.
@@ -244,6 +275,9 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (request, error) 
 			return req, malformed(http.StatusRequestEntityTooLarge, "the query has more than %d bytes", h.Limits.Body)
 		}
 		if v := q.Get("variables"); v != "" {
+			if len(v) > h.Limits.Variables {
+				return req, limited("variables have more than %d bytes", h.Limits.Variables)
+			}
 			if err := json.Unmarshal([]byte(v), &req.variables); err != nil {
 				return req, malformed(http.StatusBadRequest, "variables are not a JSON object")
 			}
@@ -311,176 +345,43 @@ func (r request) check() error {
 	return nil
 }
 
-// document returns a parsed and valid document, from memory if it came before.
-func (h *Handler) document(text string, viewer Viewer) (*ast.Document, error) {
-	clean, err := prescan(text, h.Limits)
-	if err != nil {
-		return nil, err
-	}
-	key := sha256.Sum256([]byte(clean))
-	doc, known := h.documents.Get(key)
-	if !known {
-		if doc, err = h.parse(clean); err != nil {
-			return nil, err
-		}
-	}
-	if !viewer.SignedIn() && introspects(doc) {
-		return nil, &requestError{code: string(domain.Forbidden), message: "the schema is shown to those who are signed in"}
-	}
-	if known {
-		return doc, nil
-	}
-	if v := gql.ValidateDocument(&h.schema, doc, nil); !v.IsValid {
-		e := v.Errors[0]
-		message := e.Message
-		if !viewer.SignedIn() {
-			message, _, _ = strings.Cut(message, " Did you mean") // names fields that exist
-		}
-		return nil, &requestError{code: "invalid", message: message, location: locations(e)}
-	}
-	h.documents.Add(key, doc)
-	return doc, nil
-}
-
-// parse parses a document and makes sure that its fragments do not go in circles: the validator itself would
-// not survive that.
-func (h *Handler) parse(text string) (*ast.Document, error) {
-	doc, err := parser.Parse(parser.ParseParams{Source: source.NewSource(&source.Source{Body: []byte(text), Name: "query"})})
-	if err != nil {
-		e := gqlerrors.FormatError(err)
-		message, _, _ := strings.Cut(e.Message, "\n\n") // the rest quotes the document
-		return nil, &requestError{code: "invalid", message: message, location: locations(e)}
-	}
-	fragments := map[string]*ast.FragmentDefinition{}
-	for _, d := range doc.Definitions {
-		switch d := d.(type) {
-		case *ast.FragmentDefinition:
-			fragments[d.Name.Value] = d
-		case *ast.OperationDefinition:
-		default:
-			return nil, &requestError{code: "invalid", message: "a document holds operations and fragments only"}
-		}
-	}
-	if err := acyclic(fragments); err != nil {
-		return nil, err
-	}
-	for _, d := range doc.Definitions { // before the validator, which is slow on large selections
-		if op, ok := d.(*ast.OperationDefinition); ok {
-			if _, err := measure(doc, op, nil, h.Limits); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return doc, nil
-}
-
-func operationOf(doc *ast.Document, name string) (*ast.OperationDefinition, error) {
-	var found *ast.OperationDefinition
-	n := 0
-	for _, d := range doc.Definitions {
-		if op, ok := d.(*ast.OperationDefinition); ok {
-			n++
-			if name == "" || op.Name != nil && op.Name.Value == name {
-				found = op
-			}
-		}
-	}
-	switch {
-	case found == nil && name != "":
-		return nil, &requestError{code: "invalid", message: fmt.Sprintf("the document has no operation %q", name)}
-	case found == nil:
-		return nil, &requestError{code: "invalid", message: "the document has no operation"}
-	case name == "" && n > 1:
-		return nil, &requestError{code: "invalid", message: "the document has several operations; name one in operationName"}
-	}
-	return found, nil
-}
-
-// introspects reports whether a document asks for the schema. To ask whether a type of some name exists, by
-// __type(name: "X") { name }, does not count: it says less than any error about an unknown field.
-func introspects(doc *ast.Document) bool {
-	var in func(*ast.SelectionSet) bool
-	in = func(set *ast.SelectionSet) bool {
-		if set == nil {
-			return false
-		}
-		for _, s := range set.Selections {
-			switch s := s.(type) {
-			case *ast.Field:
-				switch {
-				case s.Name.Value == "__schema", s.Name.Value == "__type" && !onlyNames(s.SelectionSet), in(s.SelectionSet):
-					return true
-				}
-			case *ast.InlineFragment:
-				if in(s.SelectionSet) {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	for _, d := range doc.Definitions {
-		switch d := d.(type) {
-		case *ast.OperationDefinition:
-			if in(d.SelectionSet) {
-				return true
-			}
-		case *ast.FragmentDefinition:
-			if in(d.SelectionSet) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// onlyNames reports whether a selection holds nothing but the fields name and __typename.
-func onlyNames(set *ast.SelectionSet) bool {
-	for _, s := range set.Selections {
-		if f, ok := s.(*ast.Field); !ok || f.Name.Value != "name" && f.Name.Value != "__typename" {
-			return false
-		}
-	}
-	return true
-}
-
-func locations(e gqlerrors.FormattedError) []map[string]int {
-	var list []map[string]int
-	for _, l := range e.Locations {
-		list = append(list, map[string]int{"line": l.Line, "column": l.Column})
-	}
-	return list
+// fieldError is an error of a field as a client sees it.
+type fieldError struct {
+	Message    string           `json:"message"`
+	Path       []any            `json:"path,omitempty"`
+	Locations  []map[string]int `json:"locations,omitempty"`
+	Extensions struct {
+		Code     domain.Code `json:"code"`
+		Argument string      `json:"argument,omitempty"`
+		ID       string      `json:"id,omitempty"` // of the line in the log
+	} `json:"extensions"`
 }
 
 // mask turns the errors of resolvers into what a client may see: a code and a sentence for those that
-// have one, an id for all others, whose cause is logged under it.
-func (h *Handler) mask(ctx context.Context, list []gqlerrors.FormattedError) []any {
-	var out []any
+// have one, an id for all others, whose cause is logged under it, once however many fields it struck.
+func (h *Handler) mask(ctx context.Context, doc document, list []gqlerrors.FormattedError) []fieldError {
+	var out []fieldError
+	logged := map[string]string{}
 	for _, e := range list {
-		entry := map[string]any{"message": e.Message, "extensions": map[string]any{"code": string(domain.Invalid)}}
-		if len(e.Path) > 0 {
-			entry["path"] = e.Path
-		}
-		if l := locations(e); l != nil {
-			entry["locations"] = l
-		}
-		cause := causeOf(e.OriginalError())
-		if cause != nil {
+		f := fieldError{Message: short(e.Message), Path: e.Path, Locations: doc.places(e)}
+		f.Extensions.Code = domain.Invalid
+		if cause := causeOf(e.OriginalError()); cause != nil {
 			var known *domain.Error
 			switch {
 			case errors.As(cause, &known) && known.Code != domain.Internal:
-				entry["message"], entry["extensions"] = known.Message, map[string]any{"code": string(known.Code)}
-				if known.Path != "" {
-					entry["extensions"] = map[string]any{"code": string(known.Code), "argument": known.Path}
-				}
+				f.Message, f.Extensions.Code, f.Extensions.Argument = known.Message, known.Code, known.Path
 			case ctx.Err() != nil:
-				entry["message"], entry["extensions"] = "the request took too long", map[string]any{"code": string(domain.Unavailable)}
+				f.Message, f.Extensions.Code = "the request took too long", domain.Unavailable
 			default:
-				id := h.log(ctx, cause)
-				entry["message"], entry["extensions"] = "something went wrong; the log has it under "+id, map[string]any{"code": string(domain.Internal), "id": id}
+				id, ok := logged[cause.Error()]
+				if !ok {
+					id = h.log(ctx, cause)
+					logged[cause.Error()] = id
+				}
+				f.Message, f.Extensions.Code, f.Extensions.ID = "something went wrong; the log has it under "+id, domain.Internal, id
 			}
 		}
-		out = append(out, entry)
+		out = append(out, f)
 	}
 	return out
 }

@@ -14,7 +14,7 @@ func globalID(parts ...string) string {
 
 // readID takes an id apart and makes sure of its kind and the number of its parts.
 func readID(id, kind string, parts int) ([]string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(id)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(id)
 	list := strings.Split(string(b), "/")
 	if err != nil || len(list) != parts+1 || list[0] != kind {
 		return nil, &domain.Error{Code: domain.NotFound, Path: "id", Message: "this is not the id of a " + kind}
@@ -24,7 +24,7 @@ func readID(id, kind string, parts int) ([]string, error) {
 
 // kindOf returns the kind that an id names, or nothing if it is no id.
 func kindOf(id string) string {
-	b, err := base64.RawURLEncoding.DecodeString(id)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(id)
 	if err != nil {
 		return ""
 	}
@@ -40,7 +40,7 @@ func decodeCursor(path, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	key, ok := strings.CutPrefix(string(b), "after ")
 	if err != nil || !ok {
 		return "", &domain.Error{Code: domain.Invalid, Path: path, Message: "this is not a cursor of this list"}

@@ -1,6 +1,7 @@
 package graphql
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/graphql-go/graphql/language/ast"
@@ -20,8 +21,11 @@ func measure(doc *ast.Document, operation *ast.OperationDefinition, variables ma
 	if err := acyclic(fragments); err != nil {
 		return 0, err
 	}
+	if len(operation.VariableDefinitions) > l.Declared {
+		return 0, limited("the operation declares more than %d variables", l.Declared)
+	}
 	m := meter{fragments: fragments, variables: withDefaults(operation, variables), limits: l}
-	if err := m.selection(operation.SelectionSet, 1, 1); err != nil {
+	if err := m.selection(operation.SelectionSet, 1, 0, 1); err != nil {
 		return 0, err
 	}
 	return m.nodes, nil
@@ -65,6 +69,33 @@ func acyclic(fragments map[string]*ast.FragmentDefinition) error {
 				stack = append(stack, step{name: to})
 			}
 		}
+	}
+	return nil
+}
+
+// allUsed refuses a fragment that no operation leads to. The fragments must be acyclic.
+func allUsed(fragments map[string]*ast.FragmentDefinition, operations []*ast.OperationDefinition) error {
+	var next []string
+	for _, op := range operations {
+		next = append(next, spreadsOf(op.SelectionSet)...)
+	}
+	used := map[string]bool{}
+	for len(next) > 0 {
+		name := next[len(next)-1]
+		next = next[:len(next)-1]
+		if f := fragments[name]; f != nil && !used[name] {
+			used[name] = true
+			next = append(next, spreadsOf(f.SelectionSet)...)
+		}
+	}
+	var idle []string
+	for name := range fragments {
+		if !used[name] {
+			idle = append(idle, strconv.Quote(name))
+		}
+	}
+	if len(idle) > 0 {
+		return &requestError{code: "invalid", message: short("no operation uses fragment " + slices.Min(idle))}
 	}
 	return nil
 }
@@ -121,7 +152,7 @@ type meter struct {
 	fragments map[string]*ast.FragmentDefinition
 	variables map[string]any
 	limits    Limits
-	fields    int
+	selected  int // fields, spreads and inline fragments
 	nodes     int
 	leaves    int
 }
@@ -129,21 +160,25 @@ type meter struct {
 // leavesPerNode is how many values an answer may hold for each object that it may hold.
 const leavesPerNode = 4
 
-// selection counts a selection that is made times times, at a depth of fields.
-func (m *meter) selection(set *ast.SelectionSet, depth, times int) error {
+// selection counts a selection that is made times times, at a depth of fields. inline tells in how many inline fragments of
+// the same field it stands: the validator compares its fields with each other anew in every one of them, so that they count so often.
+func (m *meter) selection(set *ast.SelectionSet, depth, inline, times int) error {
 	if set == nil {
 		return nil
 	}
 	for _, s := range set.Selections {
+		if m.selected += 1 + inline; m.selected > m.limits.Fields {
+			return limited("the operation selects more than %d fields and fragments", m.limits.Fields)
+		}
 		var err error
 		switch s := s.(type) {
 		case *ast.Field:
 			err = m.field(s, depth, times)
 		case *ast.InlineFragment:
-			err = m.selection(s.SelectionSet, depth, times)
+			err = m.selection(s.SelectionSet, depth, inline+1, times)
 		case *ast.FragmentSpread:
 			if f, ok := m.fragments[s.Name.Value]; ok {
-				err = m.selection(f.SelectionSet, depth, times)
+				err = m.selection(f.SelectionSet, depth, inline, times)
 			}
 		}
 		if err != nil {
@@ -154,9 +189,6 @@ func (m *meter) selection(set *ast.SelectionSet, depth, times int) error {
 }
 
 func (m *meter) field(f *ast.Field, depth, times int) error {
-	if m.fields++; m.fields > m.limits.Fields {
-		return limited("the operation selects more than %d fields", m.limits.Fields)
-	}
 	if depth > m.limits.Depth {
 		return limited("the operation is more than %d fields deep", m.limits.Depth)
 	}
@@ -181,7 +213,7 @@ func (m *meter) field(f *ast.Field, depth, times int) error {
 	if m.nodes += times; m.nodes > m.limits.Nodes {
 		return limited("the answer may hold more than %d objects; ask for smaller pages", m.limits.Nodes)
 	}
-	return m.selection(f.SelectionSet, depth+1, times)
+	return m.selection(f.SelectionSet, depth+1, 0, times)
 }
 
 // count reads how many items an argument asks for.

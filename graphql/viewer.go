@@ -105,39 +105,3 @@ func (s *state) studyOf(ctx context.Context, code string) (projections.Study, er
 func absent(what string) error {
 	return &domain.Error{Code: domain.NotFound, Message: "there is no such " + what}
 }
-
-// loader gathers the keys that the resolvers of one level ask for and reads them at once, when the
-// first of them is needed: graphql-go resolves a level before it calls the first thunk.
-type loader[K comparable, V any] struct {
-	fetch   func([]K) (map[K]V, error)
-	waiting []K
-	found   map[K]V
-	failed  map[K]error
-}
-
-func newLoader[K comparable, V any](fetch func([]K) (map[K]V, error)) *loader[K, V] {
-	return &loader[K, V]{fetch: fetch, found: map[K]V{}, failed: map[K]error{}}
-}
-
-// load returns a thunk for the value of a key, which may be absent.
-func (l *loader[K, V]) load(k K) func() (V, bool, error) {
-	if _, ok := l.found[k]; !ok && !slices.Contains(l.waiting, k) {
-		l.waiting = append(l.waiting, k)
-	}
-	return func() (V, bool, error) {
-		if len(l.waiting) > 0 {
-			keys := l.waiting
-			l.waiting = nil
-			got, err := l.fetch(keys)
-			for _, k := range keys {
-				if err != nil {
-					l.failed[k] = err
-				} else if v, ok := got[k]; ok {
-					l.found[k] = v
-				}
-			}
-		}
-		v, ok := l.found[k]
-		return v, ok, l.failed[k]
-	}
-}
