@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,26 +14,50 @@ import (
 	"asem/domain"
 )
 
-// Known is what a write transaction found in the log about the commands and streams it was asked for.
-type Known struct {
-	Head       Position // of the last event
-	RecordedAt time.Time
-	Now        time.Time // by the clock that all writers of this log share as far as they can
-	Receipts   map[uuid.UUID]Receipt
-	Versions   map[Stream]Version
+// Backend is what a [Committer] needs of a database.
+type Backend interface {
+	// Begin opens a write transaction and looks up, under its lock, what is known. While the transaction is open no
+	// other, of this or another process, can append.
+	Begin(ctx context.Context, q Question) (Tx, Known, error)
+	// Extend stores a batch and commits, in as few steps as the database allows, provided that the log still ends right before the
+	// batch and knows none of its commands. Otherwise it stores nothing and returns ErrMoved.
+	Extend(ctx context.Context, b Batch) error
 }
 
-// Tx is a write transaction of a backend. While it is open no other, of this or another process, can append.
-// Store or Rollback ends it.
+// ErrMoved says that the log does not end where a batch begins, or that it knows one of its commands.
+var ErrMoved = errors.New("the log has moved on")
+
+// Question lists what a batch of appends is about.
+type Question struct {
+	Commands []uuid.UUID
+	Streams  []Stream // may repeat
+	Studies  []string // none twice
+}
+
+// Known is what a write transaction found in the log.
+type Known struct {
+	Head       Position  // of the last event
+	RecordedAt time.Time // of the last event
+	Now        time.Time // by the clock that all writers of this log share; zero: each goes by its own
+	Receipts   map[uuid.UUID]Receipt
+	Versions   map[Stream]Version
+	Trees      map[string]*Tree // of the studies that have events
+}
+
+// Batch is what a transaction stores.
+type Batch struct {
+	Records  []Record // at least one; their positions follow each other
+	Receipts map[uuid.UUID]Receipt
+	Tiles    []Tile // of the studies' trees, that changed
+}
+
+// Tx is a write transaction of a backend. Store or Rollback ends it.
 type Tx interface {
-	// Store stores events that are complete and the receipts of their commands, and commits.
-	Store(ctx context.Context, list []Envelope, receipts map[uuid.UUID]Receipt) error
+	// Store stores a batch and commits.
+	Store(ctx context.Context, b Batch) error
 	// Rollback ends the transaction without a trace.
 	Rollback()
 }
-
-// Begin opens a write transaction and looks up, under its lock, what is known of commands and streams.
-type Begin func(ctx context.Context, commands []uuid.UUID, streams []Stream) (Tx, Known, error)
 
 // Interrupted is the error of a backend whose transaction failed for reasons that lie outside it, such as a
 // lost connection, and that is worth another try. Any other error is final: nothing was stored.
@@ -57,8 +82,10 @@ const patience = 15 * time.Second
 // has come in meanwhile, judges each by what is stored and by those before it in the batch, and stores all that
 // stand in one transaction. A lone append does not wait for company.
 type Committer struct {
-	begin    Begin
+	backend  Backend
 	notify   func(Position) // told of each new head
+	clock    func() time.Time
+	memory   memory
 	patience time.Duration
 	queue    chan *pending
 	quit     chan struct{} // closed by Close
@@ -81,8 +108,8 @@ type outcome struct {
 }
 
 // NewCommitter starts a committer. notify is called after each commit with the new head.
-func NewCommitter(begin Begin, notify func(Position)) *Committer {
-	c := &Committer{begin: begin, notify: notify, patience: patience, queue: make(chan *pending, maxBatch), quit: make(chan struct{}), done: make(chan struct{})}
+func NewCommitter(backend Backend, notify func(Position)) *Committer {
+	c := &Committer{backend: backend, notify: notify, clock: time.Now, patience: patience, queue: make(chan *pending, maxBatch), quit: make(chan struct{}), done: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -241,16 +268,22 @@ func (c *Committer) store(ctx context.Context, batch []*pending) (outcomes []out
 		if r := recover(); r != nil {
 			err = &domain.Error{Code: domain.Unavailable, Message: notKnown, Err: fmt.Errorf("panic: %v", r)}
 		}
+		if err != nil {
+			c.memory.forget()
+		}
 	}()
-	var commands []uuid.UUID
-	var streams []Stream
-	for _, p := range batch {
-		commands = append(commands, p.append.Command)
-		for _, w := range p.append.Writes {
-			streams = append(streams, w.Stream)
+	if known, ok := c.memory.recall(batch, c.clock()); ok {
+		if j := judge(known, batch); j.clear {
+			err := c.backend.Extend(ctx, j.batch)
+			if !errors.Is(err, ErrMoved) {
+				return c.settle(j, batch, err)
+			}
+			c.memory.missed()
 		}
 	}
-	tx, known, err := c.begin(ctx, commands, streams)
+	q := question(batch)
+	asked := c.clock()
+	tx, known, err := c.backend.Begin(ctx, q)
 	if err != nil {
 		return nil, 0, fmt.Errorf("append: %w", err)
 	}
@@ -260,21 +293,46 @@ func (c *Committer) store(ctx context.Context, batch []*pending) (outcomes []out
 			tx.Rollback()
 		}
 	}()
-	outcomes, list, receipts := judge(known, batch)
-	if len(list) == 0 {
-		return outcomes, known.Head, nil
+	if known.Now.IsZero() {
+		known.Now = asked
+	}
+	c.memory.learn(known, known.Now.Sub(asked))
+	j := judge(known, batch)
+	if len(j.batch.Records) == 0 {
+		return j.outcomes, known.Head, nil
 	}
 	open = false
-	if err := tx.Store(ctx, list, receipts); err != nil {
-		var broken *Interrupted
-		if errors.As(err, &broken) && broken.Unsure {
-			for i, o := range outcomes {
-				if o.err == nil && !o.receipt.Duplicate {
-					batch[i].tried = append(batch[i].tried, o.receipt)
+	return c.settle(j, batch, tx.Store(ctx, j.batch))
+}
+
+// settle takes note of what came of storing a judged batch.
+func (c *Committer) settle(j judgement, batch []*pending, err error) ([]outcome, Position, error) {
+	if err == nil {
+		c.memory.keep(j)
+		return j.outcomes, j.head, nil
+	}
+	var broken *Interrupted
+	if errors.As(err, &broken) && broken.Unsure {
+		for i, o := range j.outcomes {
+			if o.err == nil && !o.receipt.Duplicate {
+				batch[i].tried = append(batch[i].tried, o.receipt)
+			}
+		}
+	}
+	return nil, 0, fmt.Errorf("append: %w", err)
+}
+
+func question(batch []*pending) (q Question) {
+	for _, p := range batch {
+		q.Commands = append(q.Commands, p.append.Command)
+		for _, w := range p.append.Writes {
+			q.Streams = append(q.Streams, w.Stream)
+			for _, e := range w.Events {
+				if e.Study != "" && !slices.Contains(q.Studies, e.Study) {
+					q.Studies = append(q.Studies, e.Study)
 				}
 			}
 		}
-		return nil, 0, fmt.Errorf("append: %w", err)
 	}
-	return outcomes, list[len(list)-1].Position, nil
+	return q
 }

@@ -20,6 +20,7 @@ type faulty struct {
 	list     []Envelope
 	receipts map[uuid.UUID]Receipt
 	now      time.Time
+	extended int                                        // transactions in one step
 	batches  []int                                      // events of each transaction that was tried
 	begin    func() error                               // before a transaction
 	store    func(list []Envelope) (kept bool, _ error) // instead of a commit
@@ -27,13 +28,13 @@ type faulty struct {
 
 func (f *faulty) open(t *testing.T) *Committer {
 	f.receipts, f.now = map[uuid.UUID]Receipt{}, time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
-	c := NewCommitter(f.Begin, func(Position) {})
-	c.patience = 300 * time.Millisecond
+	c := NewCommitter(f, func(Position) {})
+	c.patience, c.clock = 300*time.Millisecond, func() time.Time { return f.now }
 	t.Cleanup(c.Close)
 	return c
 }
 
-func (f *faulty) Begin(_ context.Context, commands []uuid.UUID, streams []Stream) (Tx, Known, error) {
+func (f *faulty) Begin(_ context.Context, q Question) (Tx, Known, error) {
 	f.mu.Lock()
 	if f.begin != nil {
 		if err := f.begin(); err != nil {
@@ -42,10 +43,13 @@ func (f *faulty) Begin(_ context.Context, commands []uuid.UUID, streams []Stream
 		}
 	}
 	known := Known{Head: Position(len(f.list)), Now: f.now, Receipts: map[uuid.UUID]Receipt{}, Versions: map[Stream]Version{}}
-	for _, id := range commands {
+	for _, id := range q.Commands {
 		if r, ok := f.receipts[id]; ok {
 			known.Receipts[id] = r
 		}
+	}
+	for _, s := range q.Streams {
+		known.Versions[s] = 0
 	}
 	for _, e := range f.list {
 		known.Versions[e.Stream], known.RecordedAt = e.Version, e.RecordedAt
@@ -53,16 +57,38 @@ func (f *faulty) Begin(_ context.Context, commands []uuid.UUID, streams []Stream
 	return f, known, nil
 }
 
-func (f *faulty) Store(_ context.Context, list []Envelope, receipts map[uuid.UUID]Receipt) error {
+func (f *faulty) Extend(ctx context.Context, b Batch) error {
+	f.mu.Lock()
+	moved := b.Records[0].Position != Position(len(f.list))+1
+	for id := range b.Receipts {
+		_, known := f.receipts[id]
+		moved = moved || known
+	}
+	if moved {
+		f.mu.Unlock()
+		return ErrMoved
+	}
+	f.extended++
+	return f.Store(ctx, b)
+}
+
+func (f *faulty) Store(_ context.Context, b Batch) error {
 	defer f.mu.Unlock()
-	f.batches = append(f.batches, len(list))
+	f.batches = append(f.batches, len(b.Records))
+	list := make([]Envelope, len(b.Records))
+	for i, r := range b.Records {
+		var err error
+		if list[i], err = DecodeRecord(r.Data); err != nil {
+			return err
+		}
+	}
 	kept, err := true, error(nil)
 	if f.store != nil {
 		kept, err = f.store(list)
 	}
 	if kept {
 		f.list = append(f.list, list...)
-		for id, r := range receipts {
+		for id, r := range b.Receipts {
 			f.receipts[id] = r
 		}
 	}

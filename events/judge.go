@@ -11,54 +11,69 @@ import (
 	"asem/domain"
 )
 
+// judgement is what becomes of a batch of appends.
+type judgement struct {
+	outcomes   []outcome
+	batch      Batch // what is to be stored
+	clear      bool  // every append is stored: none is a repeat and none in conflict
+	head       Position
+	recordedAt time.Time
+	versions   map[Stream]Version // as they then are
+	trees      map[string]*Tree   // of the studies whose trees grow
+}
+
 // judge decides each append of a batch in order, by what is known and by those before it, and completes the
 // events of those that stand. No event is recorded earlier than the one before it, even when the clock steps back.
-func judge(known Known, batch []*pending) (outcomes []outcome, list []Envelope, fresh map[uuid.UUID]Receipt) {
-	head, versions := known.Head, make(map[Stream]Version, len(known.Versions))
-	for s, v := range known.Versions {
-		versions[s] = v
+func judge(known Known, batch []*pending) judgement {
+	j := judgement{outcomes: make([]outcome, len(batch)), clear: true, head: known.Head, versions: make(map[Stream]Version, len(batch))}
+	j.recordedAt = known.Now.UTC().Truncate(time.Microsecond)
+	if j.recordedAt.Before(known.RecordedAt) {
+		j.recordedAt = known.RecordedAt
 	}
-	now := known.Now.UTC().Truncate(time.Microsecond)
-	if now.Before(known.RecordedAt) {
-		now = known.RecordedAt
-	}
-	outcomes = make([]outcome, len(batch))
-	fresh = make(map[uuid.UUID]Receipt, len(batch))
+	j.batch.Receipts = make(map[uuid.UUID]Receipt, len(batch))
+	list := make([]Envelope, 0, len(batch))
 	for i, p := range batch {
 		if r, ok := known.Receipts[p.append.Command]; ok {
 			r.Duplicate = !slices.Contains(p.tried, r)
-			outcomes[i] = outcome{receipt: r}
+			j.outcomes[i], j.clear = outcome{receipt: r}, false
 			continue
 		}
-		if r, ok := fresh[p.append.Command]; ok {
+		if r, ok := j.batch.Receipts[p.append.Command]; ok {
 			r.Duplicate = true
-			outcomes[i] = outcome{receipt: r}
+			j.outcomes[i], j.clear = outcome{receipt: r}, false
 			continue
 		}
-		if err := conflict(p.append, versions); err != nil {
-			outcomes[i] = outcome{err: err}
+		if err := j.conflict(p.append, known); err != nil {
+			j.outcomes[i], j.clear = outcome{err: err}, false
 			continue
 		}
-		r := Receipt{First: head + 1, RecordedAt: now}
+		r := Receipt{First: j.head + 1, RecordedAt: j.recordedAt}
 		for _, w := range p.append.Writes {
+			v := w.Expected
 			for _, e := range w.Events {
-				head++
-				versions[w.Stream]++
-				e.Position, e.Stream, e.Version, e.Command, e.RecordedAt = head, w.Stream, versions[w.Stream], p.append.Command, now
+				j.head++
+				v++
+				e.Position, e.Stream, e.Version, e.Command, e.RecordedAt = j.head, w.Stream, v, p.append.Command, j.recordedAt
 				e.OccurredAt = e.OccurredAt.UTC().Truncate(time.Microsecond)
 				list = append(list, e)
 			}
+			j.versions[w.Stream] = v
 		}
-		r.Last = head
-		fresh[p.append.Command] = r
-		outcomes[i] = outcome{receipt: r}
+		r.Last = j.head
+		j.batch.Receipts[p.append.Command] = r
+		j.outcomes[i] = outcome{receipt: r}
 	}
-	return outcomes, list, fresh
+	j.batch.Records, j.trees, j.batch.Tiles = plant(known.Trees, list)
+	return j
 }
 
-func conflict(a Append, versions map[Stream]Version) error {
+func (j *judgement) conflict(a Append, known Known) error {
 	for _, w := range a.Writes {
-		if v := versions[w.Stream]; v != w.Expected {
+		v, ok := j.versions[w.Stream]
+		if !ok {
+			v = known.Versions[w.Stream]
+		}
+		if v != w.Expected {
 			return fmt.Errorf("append to %s: expected version %d, found %d: %w", w.Stream, w.Expected, v, ErrConflict)
 		}
 	}

@@ -31,7 +31,7 @@ const (
 )
 
 // Envelope is one event as the log keeps it: what happened, where it stands, when,
-// and who said so. In an [Append], Position, Version and RecordedAt are zero: the log
+// and who said so. In an [Append], Position, Version, Leaf and RecordedAt are zero: the log
 // sets them.
 type Envelope struct {
 	Position   Position
@@ -47,6 +47,14 @@ type Envelope struct {
 	Command    uuid.UUID    // the command that caused it
 	Causation  uuid.UUID    // the event that caused the command; zero if a person did
 	Payload    []byte       // kept byte for byte
+
+	// Owner names whose the payload is, and so under whose key it is sealed: a person "DEMO/017/a", a couple "DEMO/017", or
+	// nobody. See package seal.
+	Owner string
+	// Erased is set where an event is read whose owner's key was destroyed: it has no payload and no subject any more. It is not stored.
+	Erased bool
+	// Leaf is the place of the event in its study's Merkle tree, from 0. Events of no study have none.
+	Leaf int64
 }
 
 // Write is what one stream gets in an append.

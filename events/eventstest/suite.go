@@ -134,10 +134,32 @@ func from(t require.TestingT, l events.Log, after events.Position) []events.Enve
 		page, err := l.Read(context.Background(), after, 500)
 		require.NoError(t, err)
 		if len(page) == 0 {
-			return list
+			if len(list) > 0 && list[0].Position == 1 {
+				leavesFollow(t, list)
+			}
+			return plain(list)
 		}
 		list, after = append(list, page...), page[len(page)-1].Position
 	}
+}
+
+// leavesFollow checks that the events of each study stand in its tree in the order of the log.
+func leavesFollow(t require.TestingT, log []events.Envelope) {
+	size := map[string]int64{}
+	for _, e := range log {
+		if e.Study != "" {
+			require.Equal(t, size[e.Study], e.Leaf, "place of event %d in the tree of %s", e.Position, e.Study)
+			size[e.Study]++
+		}
+	}
+}
+
+// plain leaves out the place in the study's tree, which an append does not know.
+func plain(list []events.Envelope) []events.Envelope {
+	for i := range list {
+		list[i].Leaf = 0
+	}
+	return list
 }
 
 // stored says how the events of an accepted append must come back.

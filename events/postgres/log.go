@@ -82,7 +82,7 @@ func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{pool: pool, channel: schema, waker: events.NewWaker()}
-	l.committer = events.NewCommitter(l.begin, l.waker.Move)
+	l.committer = events.NewCommitter(backend{l}, l.waker.Move)
 	listen, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.listening.Go(func() { l.listen(listen) })
@@ -117,7 +117,8 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(turns))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(turns),
+		goose.WithGoMigrations(goose.NewGoMigration(3, &goose.GoFunc{RunDB: fillRecords}, nil)))
 	if err != nil {
 		return err
 	}
@@ -179,15 +180,13 @@ func (l *Log) Lookup(ctx context.Context, command uuid.UUID) (events.Receipt, bo
 	return r, err == nil, wrap(ctx, "look up a command", err)
 }
 
-const columns = "position, stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload"
-
 // ReadStream implements [events.Log].
 func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Version, limit int) ([]events.Envelope, error) {
 	var most any // NULL: no limit
 	if limit > 0 {
 		most = limit
 	}
-	return l.read(ctx, "read "+string(s), "SELECT "+columns+" FROM event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3", string(s), int64(after), most)
+	return l.read(ctx, "read "+string(s), "SELECT position, record FROM event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3", string(s), int64(after), most)
 }
 
 // Read implements [events.Log].
@@ -195,7 +194,7 @@ func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]eve
 	if limit <= 0 {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
 	}
-	return l.read(ctx, "read the log", "SELECT "+columns+" FROM event WHERE position > $1 ORDER BY position LIMIT $2", int64(after), limit)
+	return l.read(ctx, "read the log", "SELECT position, record FROM event WHERE position > $1 ORDER BY position LIMIT $2", int64(after), limit)
 }
 
 func (l *Log) read(ctx context.Context, what, text string, args ...any) ([]events.Envelope, error) {
@@ -206,15 +205,22 @@ func (l *Log) read(ctx context.Context, what, text string, args ...any) ([]event
 	if err != nil {
 		return nil, wrap(ctx, what, err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (events.Envelope, error) {
-		var e events.Envelope
-		err := row.Scan(&e.Position, &e.Stream, &e.Version, &e.ID, &e.Type, &e.Schema, &e.Study, &e.OccurredAt, &e.RecordedAt,
-			&e.By.Role, &e.By.Subject, &e.Command, &e.Causation, &e.Payload)
-		e.OccurredAt, e.RecordedAt = e.OccurredAt.UTC(), e.RecordedAt.UTC()
-		return e, err
+	var list []events.Envelope
+	var position int64
+	var record []byte
+	_, err = pgx.ForEachRow(rows, []any{&position, &record}, func() error {
+		e, err := events.DecodeRecord(record)
+		if err == nil && int64(e.Position) != position {
+			err = events.ErrDamaged
+		}
+		if err != nil {
+			return fmt.Errorf("at position %d: %w", position, err)
+		}
+		list = append(list, e)
+		return nil
 	})
-	if len(list) == 0 {
-		list = nil
+	if errors.Is(err, events.ErrDamaged) && len(list) > 0 {
+		return list, nil // who asks for more is told
 	}
 	return list, wrap(ctx, what, err)
 }

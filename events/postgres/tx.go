@@ -14,6 +14,9 @@ import (
 	"asem/events"
 )
 
+// backend is the log as its committer sees it.
+type backend struct{ *Log }
+
 // tx is a write transaction: it holds the one row of head locked.
 type tx struct {
 	conn    *pgxpool.Conn
@@ -23,26 +26,29 @@ type tx struct {
 // tryFor bounds one trip to the server, so that a network that swallows packets is noticed.
 const tryFor = time.Minute
 
-// begin opens the transaction, waits for its turn and reads what is known, in one round trip. Every statement
+// maxLevels is more levels than a tree ever has: 32^9 leaves.
+const maxLevels = 9
+
+// Begin implements [events.Backend]: it opens the transaction, waits for its turn and reads what is known, in one round trip. Every statement
 // after the lock sees what the transaction before it committed.
-func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (_ events.Tx, known events.Known, err error) {
+func (b backend) Begin(ctx context.Context, q events.Question) (_ events.Tx, known events.Known, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	conn, err := l.pool.Acquire(ctx)
+	conn, err := b.pool.Acquire(ctx)
 	if err != nil {
 		return nil, known, explain(err, false)
 	}
-	t := &tx{conn, l.channel}
-	known = events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(streams))}
-	var b pgx.Batch
-	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-	b.Queue("SELECT position FROM head FOR UPDATE").QueryRow(func(row pgx.Row) error { return row.Scan(&known.Head) })
-	b.Queue("SELECT clock_timestamp(), coalesce((SELECT recorded_at FROM event ORDER BY position DESC LIMIT 1), 'epoch')").QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&known.Now, &known.RecordedAt)
-		known.RecordedAt = known.RecordedAt.UTC()
-		return err
+	t := &tx{conn, b.channel}
+	known = events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(q.Streams)), Trees: map[string]*events.Tree{}}
+	var last []byte
+	tiles := map[string][]events.Tile{}
+	var p pgx.Batch
+	p.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+	p.Queue("SELECT position FROM head FOR UPDATE").QueryRow(func(row pgx.Row) error { return row.Scan(&known.Head) })
+	p.Queue("SELECT clock_timestamp(), (SELECT record FROM event ORDER BY position DESC LIMIT 1)").QueryRow(func(row pgx.Row) error {
+		return row.Scan(&known.Now, &last)
 	})
-	b.Queue("SELECT id, first_position, last_position, recorded_at FROM command WHERE id = ANY($1)", commands).Query(func(rows pgx.Rows) error {
+	p.Queue("SELECT id, first_position, last_position, recorded_at FROM command WHERE id = ANY($1)", q.Commands).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var r events.Receipt
 		_, err := pgx.ForEachRow(rows, []any{&id, &r.First, &r.Last, &r.RecordedAt}, func() error {
@@ -52,7 +58,7 @@ func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.
 		})
 		return err
 	})
-	b.Queue("SELECT s, coalesce((SELECT version FROM event WHERE stream = s ORDER BY version DESC LIMIT 1), 0) FROM unnest($1::text[]) AS s", streams).Query(func(rows pgx.Rows) error {
+	p.Queue("SELECT s, coalesce((SELECT version FROM event WHERE stream = s ORDER BY version DESC LIMIT 1), 0) FROM unnest($1::text[]) AS s", q.Streams).Query(func(rows pgx.Rows) error {
 		var s events.Stream
 		var v events.Version
 		_, err := pgx.ForEachRow(rows, []any{&s, &v}, func() error {
@@ -61,59 +67,121 @@ func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.
 		})
 		return err
 	})
-	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+	p.Queue(lastTilesText, q.Studies, maxLevels).Query(func(rows pgx.Rows) error {
+		list, err := pgx.CollectRows(rows, scanTile)
+		for _, t := range list {
+			tiles[t.Study] = append(tiles[t.Study], t)
+		}
+		return err
+	})
+	if err := conn.SendBatch(ctx, &p).Close(); err != nil {
 		t.Rollback()
 		return nil, known, explain(err, false)
+	}
+	if err := complete(&known, q, last, tiles); err != nil {
+		t.Rollback()
+		return nil, known, err
 	}
 	return t, known, nil
 }
 
-// storeText does in one statement what would be four: each costs a lone append a tenth of its time.
-const storeText = `WITH
-	e AS (INSERT INTO event (` + columns + `) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::int[], $7::text[],
-		$8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::bytea[])),
-	c AS (INSERT INTO command (id, first_position, last_position, recorded_at) SELECT * FROM unnest($15::uuid[], $16::bigint[], $17::bigint[], $18::timestamptz[])),
-	h AS (UPDATE head SET position = $19)
-	SELECT pg_notify($20, $21)`
-
-// Store implements [events.Tx]: everything and the commit in one round trip.
-func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
-	defer cancel()
-	n := len(list)
-	var (
-		position, version              = make([]int64, n), make([]int64, n)
-		stream, typ, study, role, subj = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-		id, command, causation         = make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
-		schema                         = make([]int32, n)
-		occurred, recorded             = make([]time.Time, n), make([]time.Time, n)
-		payload                        = make([][]byte, n)
-	)
-	for i := range list {
-		e := &list[i]
-		position[i], stream[i], version[i], id[i], typ[i], schema[i], study[i] = int64(e.Position), string(e.Stream), int64(e.Version), e.ID, e.Type, int32(e.Schema), e.Study
-		occurred[i], recorded[i], role[i], subj[i], command[i], causation[i] = e.OccurredAt, e.RecordedAt, string(e.By.Role), e.By.Subject, e.Command, e.Causation
-		if payload[i] = e.Payload; payload[i] == nil {
-			payload[i] = []byte{} // NULL otherwise
+func complete(known *events.Known, q events.Question, last []byte, tiles map[string][]events.Tile) error {
+	if last != nil {
+		e, err := events.DecodeRecord(last)
+		if err != nil {
+			return err
+		}
+		known.RecordedAt = e.RecordedAt
+	}
+	for _, study := range q.Studies {
+		var err error
+		if known.Trees[study], err = events.NewTree(tiles[study]); err != nil {
+			return err
 		}
 	}
-	m := len(receipts)
-	ids, first, last, at := make([]uuid.UUID, 0, m), make([]int64, 0, m), make([]int64, 0, m), make([]time.Time, 0, m)
-	for id, r := range receipts {
-		ids, first, last, at = append(ids, id), append(first, int64(r.First)), append(last, int64(r.Last)), append(at, r.RecordedAt)
+	return nil
+}
+
+const lastTilesText = `SELECT s, l, t.n, t.hashes FROM unnest($1::text[]) AS s, generate_series(0, $2) AS l,
+	LATERAL (SELECT n, hashes FROM tile WHERE study = s AND level = l ORDER BY n DESC LIMIT 1) AS t ORDER BY s, l`
+
+func scanTile(row pgx.CollectableRow) (t events.Tile, err error) {
+	err = row.Scan(&t.Study, &t.Level, &t.N, &t.Data)
+	return t, err
+}
+
+// storeText stores a batch in one statement: each further one would cost a lone append a tenth of its time. Nothing is stored unless
+// the log ends where the batch begins: whoever writes holds the row of head, and the condition is checked again
+// when it is let go.
+const storeText = `WITH
+	h AS (UPDATE head SET position = $2 WHERE position = $1 RETURNING 1),
+	e AS (INSERT INTO event (position, stream, version, record) SELECT $1 + i, stream, version, record
+		FROM unnest($3::text[], $4::bigint[], $5::bytea[]) WITH ORDINALITY AS r (stream, version, record, i) WHERE EXISTS (SELECT FROM h)),
+	c AS (INSERT INTO command (id, first_position, last_position, recorded_at) SELECT id, first, last, $9
+		FROM unnest($6::uuid[], $7::bigint[], $8::bigint[]) AS r (id, first, last) WHERE EXISTS (SELECT FROM h)),
+	t AS (INSERT INTO tile (study, level, n, hashes) SELECT study, level, n, hashes
+		FROM unnest($10::text[], $11::int[], $12::bigint[], $13::bytea[]) AS r (study, level, n, hashes) WHERE EXISTS (SELECT FROM h)
+		ON CONFLICT (study, level, n) DO UPDATE SET hashes = excluded.hashes)
+	SELECT pg_notify($14, $15) FROM h`
+
+// storeArgs returns the parameters of storeText.
+func storeArgs(channel string, b events.Batch) []any {
+	n := len(b.Records)
+	stream, version, record := make([]string, n), make([]int64, n), make([][]byte, n)
+	for i := range b.Records {
+		r := &b.Records[i]
+		stream[i], version[i], record[i] = string(r.Stream), int64(r.Version), r.Data
 	}
-	head := position[n-1]
-	var b pgx.Batch
-	b.Queue(storeText, position, stream, version, id, typ, schema, study, occurred, recorded, role, subj, command, causation, payload,
-		ids, first, last, at, head, t.channel, strconv.FormatInt(head, 10))
-	committed := false
-	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+	m := len(b.Receipts)
+	ids, first, last := make([]uuid.UUID, 0, m), make([]int64, 0, m), make([]int64, 0, m)
+	var at time.Time // the same for all
+	for id, r := range b.Receipts {
+		ids, first, last, at = append(ids, id), append(first, int64(r.First)), append(last, int64(r.Last)), r.RecordedAt
+	}
+	k := len(b.Tiles)
+	study, level, number, hashes := make([]string, k), make([]int32, k), make([]int64, k), make([][]byte, k)
+	for i := range b.Tiles {
+		t := &b.Tiles[i]
+		study[i], level[i], number[i], hashes[i] = t.Study, int32(t.Level), t.N, t.Data
+	}
+	before, head := int64(b.Records[0].Position)-1, int64(b.Records[n-1].Position)
+	return []any{before, head, stream, version, record, ids, first, last, at, study, level, number, hashes, channel, strconv.FormatInt(head, 10)}
+}
+
+// Extend implements [events.Backend] in one round trip: the statement is a transaction of its own.
+func (b backend) Extend(ctx context.Context, batch events.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	tag, err := b.pool.Exec(ctx, storeText, storeArgs(b.channel, batch)...)
+	var e *pgconn.PgError
+	switch {
+	case errors.As(err, &e) && e.Code == "23505": // unique_violation
+		return events.ErrMoved
+	case err != nil:
+		return explain(err, true)
+	case tag.RowsAffected() == 0:
+		return events.ErrMoved
+	}
+	return nil
+}
+
+// Store implements [events.Tx]: everything and the commit in one round trip.
+func (t *tx) Store(ctx context.Context, b events.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	stored, committed := false, false
+	var p pgx.Batch
+	p.Queue(storeText, storeArgs(t.channel, b)...).Exec(func(tag pgconn.CommandTag) error {
+		stored = tag.RowsAffected() == 1
+		return nil
+	})
+	p.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		committed = tag.String() == "COMMIT"
 		return nil
 	})
-	err := t.conn.SendBatch(ctx, &b).Close()
+	err := t.conn.SendBatch(ctx, &p).Close()
 	t.Rollback() // or, after the commit, give the connection back
-	if err == nil && !committed {
+	if err == nil && !(stored && committed) {
 		return errors.New("the transaction was rolled back at its commit")
 	}
 	return explain(err, true)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,9 @@ type Log struct {
 	path      string
 	writer    *sql.DB // one connection:
 	conn      *sql.Conn
+	turn      sync.Mutex // held while conn is in a transaction
 	reader    *sql.DB
+	keeper    *sql.DB // writes what is not an event
 	statement statements
 	committer *events.Committer
 	waker     *events.Waker
@@ -61,12 +64,16 @@ func Open(ctx context.Context, path string) (*Log, error) {
 	if l.reader, err = sql.Open("sqlite", source("_pragma=query_only(1)")); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the log: %w", err), l.writer.Close())
 	}
+	if l.keeper, err = sql.Open("sqlite", source("_pragma=secure_delete(1)&_txlock=immediate")); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the log: %w", err), l.reader.Close(), l.writer.Close())
+	}
+	l.keeper.SetMaxOpenConns(1)
 	l.reader.SetMaxOpenConns(8)
 	l.reader.SetMaxIdleConns(8)
 	if err := l.prepare(ctx); err != nil {
 		return nil, errors.Join(l.explain(err), l.free())
 	}
-	l.committer = events.NewCommitter(l.begin, l.waker.Move)
+	l.committer = events.NewCommitter(backend{l}, l.waker.Move)
 	return l, nil
 }
 
@@ -105,7 +112,7 @@ func (l *Log) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, l.writer, dir)
+	p, err := goose.NewProvider(goose.DialectSQLite3, l.writer, dir, goose.WithGoMigrations(goose.NewGoMigration(3, &goose.GoFunc{RunTx: fillRecords}, nil)))
 	if err != nil {
 		return err
 	}
@@ -194,9 +201,20 @@ func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any
 	defer rows.Close()
 	var list []events.Envelope
 	for rows.Next() {
-		e, err := scanEnvelope(rows)
-		if err != nil {
+		var position int64
+		var record []byte
+		if err := rows.Scan(&position, &record); err != nil {
 			return nil, wrap(ctx, what, err)
+		}
+		e, err := events.DecodeRecord(record)
+		if err == nil && int64(e.Position) != position {
+			err = events.ErrDamaged
+		}
+		switch {
+		case err != nil && len(list) > 0:
+			return list, nil // who asks for more is told
+		case err != nil:
+			return nil, fmt.Errorf("%s at position %d: %w", what, position, err)
 		}
 		list = append(list, e)
 	}
@@ -233,7 +251,7 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) free() error {
-	err := errors.Join(l.statement.close(), l.reader.Close())
+	err := errors.Join(l.statement.close(), l.reader.Close(), l.keeper.Close())
 	if l.conn != nil {
 		err = errors.Join(err, l.conn.Close())
 	}

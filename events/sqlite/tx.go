@@ -10,21 +10,19 @@ import (
 	"github.com/google/uuid"
 	lib "modernc.org/sqlite/lib"
 
-	"asem/domain"
 	"asem/events"
 )
-
-const columns = "position, stream, version, id, type, schema, study, occurred_at, recorded_at, actor_role, actor_subject, command, causation, payload"
 
 // insertRows is how many events one statement inserts: more saves calls, too many costs memory.
 const insertRows = 16
 
 // statements are prepared once.
 type statements struct {
-	begin, commit, rollback                                   *sql.Stmt // on the writer, as the next
-	receipt, version, last, insert, insertMany, insertReceipt *sql.Stmt
-	readReceipt, readStream, readAll, readHead                *sql.Stmt // on the readers
-	all                                                       []*sql.Stmt
+	begin, commit, rollback                                             *sql.Stmt // on the writer, as the next
+	receipt, version, last, lastTile, insert, insertMany, insertReceipt *sql.Stmt
+	putTile                                                             *sql.Stmt
+	readReceipt, readStream, readAll, readHead, readTile, readLastTile  *sql.Stmt // on the readers
+	all                                                                 []*sql.Stmt
 }
 
 // close frees the statements: a connection with statements that are not closed keeps its file open.
@@ -36,9 +34,12 @@ func (s *statements) close() (err error) {
 }
 
 func (s *statements) prepare(ctx context.Context, writer *sql.Conn, reader *sql.DB) error {
-	row := "(" + strings.TrimSuffix(strings.Repeat("?,", 14), ",") + ")"
-	insert := "INSERT INTO event (" + columns + ") VALUES "
-	const receipt, head = "SELECT first_position, last_position, recorded_at FROM command WHERE id = ?", "SELECT coalesce(max(position), 0) FROM event"
+	const (
+		insert   = "INSERT INTO event (position, stream, version, record) VALUES "
+		row      = "(?, ?, ?, ?)"
+		receipt  = "SELECT first_position, last_position, recorded_at FROM command WHERE id = ?"
+		lastTile = "SELECT n, hashes FROM tile WHERE study = ? AND level = ? ORDER BY n DESC LIMIT 1"
+	)
 	for _, p := range []struct {
 		db interface {
 			PrepareContext(context.Context, string) (*sql.Stmt, error)
@@ -51,14 +52,18 @@ func (s *statements) prepare(ctx context.Context, writer *sql.Conn, reader *sql.
 		{writer, &s.rollback, "ROLLBACK"},
 		{writer, &s.receipt, receipt},
 		{writer, &s.version, "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?"},
-		{writer, &s.last, "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"},
+		{writer, &s.last, "SELECT position, record FROM event ORDER BY position DESC LIMIT 1"},
+		{writer, &s.lastTile, lastTile},
 		{writer, &s.insert, insert + row},
 		{writer, &s.insertMany, insert + strings.TrimSuffix(strings.Repeat(row+",", insertRows), ",")},
 		{writer, &s.insertReceipt, "INSERT INTO command (id, first_position, last_position, recorded_at) VALUES (?, ?, ?, ?)"},
+		{writer, &s.putTile, "INSERT INTO tile (study, level, n, hashes) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET hashes = excluded.hashes"},
 		{reader, &s.readReceipt, receipt},
-		{reader, &s.readStream, "SELECT " + columns + " FROM event WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"},
-		{reader, &s.readAll, "SELECT " + columns + " FROM event WHERE position > ? ORDER BY position LIMIT ?"},
-		{reader, &s.readHead, head},
+		{reader, &s.readStream, "SELECT position, record FROM event WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"},
+		{reader, &s.readAll, "SELECT position, record FROM event WHERE position > ? ORDER BY position LIMIT ?"},
+		{reader, &s.readHead, "SELECT coalesce(max(position), 0) FROM event"},
+		{reader, &s.readTile, "SELECT hashes FROM tile WHERE study = ? AND level = ? AND n = ?"},
+		{reader, &s.readLastTile, lastTile},
 	} {
 		stmt, err := p.db.PrepareContext(ctx, p.text) //nolint:sqlclosecheck // closed by close
 		if err != nil {
@@ -69,56 +74,103 @@ func (s *statements) prepare(ctx context.Context, writer *sql.Conn, reader *sql.
 	return nil
 }
 
+// backend is the log as its committer sees it.
+type backend struct{ *Log }
+
 // tx is a write transaction.
 type tx struct{ log *Log }
 
-// begin starts a transaction that holds SQLite's write lock from the start.
-func (l *Log) begin(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (events.Tx, events.Known, error) {
-	if _, err := l.statement.begin.ExecContext(ctx); err != nil {
-		return nil, events.Known{}, l.explain(err)
+// Begin implements [events.Backend]. The transaction holds SQLite's write lock from the start.
+func (b backend) Begin(ctx context.Context, q events.Question) (events.Tx, events.Known, error) {
+	b.turn.Lock()
+	if _, err := b.statement.begin.ExecContext(ctx); err != nil {
+		b.turn.Unlock()
+		return nil, events.Known{}, b.explain(err)
 	}
-	t := &tx{l}
-	known, err := t.known(ctx, commands, streams)
+	t := &tx{b.Log}
+	known, err := t.known(ctx, q)
 	if err != nil {
 		t.Rollback()
-		return nil, events.Known{}, l.explain(err)
+		return nil, events.Known{}, b.explain(err)
 	}
 	return t, known, nil
 }
 
-func (t *tx) known(ctx context.Context, commands []uuid.UUID, streams []events.Stream) (events.Known, error) {
-	known := events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(streams))}
-	var head, recorded int64
-	err := t.log.statement.last.QueryRowContext(ctx).Scan(&head, &recorded)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+func (t *tx) known(ctx context.Context, q events.Question) (events.Known, error) {
+	known := events.Known{Receipts: map[uuid.UUID]events.Receipt{}, Versions: make(map[events.Stream]events.Version, len(q.Streams)), Trees: map[string]*events.Tree{}}
+	var head int64
+	var record []byte
+	switch err := t.log.statement.last.QueryRowContext(ctx).Scan(&head, &record); {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
 		return known, err
+	default:
+		last, err := events.DecodeRecord(record)
+		if err != nil {
+			return known, err
+		}
+		known.Head, known.RecordedAt = events.Position(head), last.RecordedAt
 	}
-	known.Head, known.RecordedAt, known.Now = events.Position(head), time.UnixMicro(recorded).UTC(), time.Now()
-	receipt, version := t.log.statement.receipt, t.log.statement.version
-	for _, id := range commands {
-		switch r, err := scanReceipt(receipt.QueryRowContext(ctx, id[:])); {
+	for _, id := range q.Commands {
+		switch r, err := scanReceipt(t.log.statement.receipt.QueryRowContext(ctx, id[:])); {
 		case err == nil:
 			known.Receipts[id] = r
 		case !errors.Is(err, sql.ErrNoRows):
 			return known, err
 		}
 	}
-	for _, s := range streams {
+	for _, s := range q.Streams {
 		if _, seen := known.Versions[s]; seen {
 			continue
 		}
 		var v int64
-		if err := version.QueryRowContext(ctx, string(s)).Scan(&v); err != nil {
+		if err := t.log.statement.version.QueryRowContext(ctx, string(s)).Scan(&v); err != nil {
 			return known, err
 		}
 		known.Versions[s] = events.Version(v)
 	}
+	for _, study := range q.Studies {
+		last, err := lastTiles(ctx, t.log.statement.lastTile, study)
+		if err != nil {
+			return known, err
+		}
+		if known.Trees[study], err = events.NewTree(last); err != nil {
+			return known, err
+		}
+	}
 	return known, nil
 }
 
+func lastTiles(ctx context.Context, stmt *sql.Stmt, study string) (list []events.Tile, _ error) {
+	for level := 0; ; level++ {
+		tile := events.Tile{TileID: events.TileID{Study: study, Level: level}}
+		switch err := stmt.QueryRowContext(ctx, study, level).Scan(&tile.N, &tile.Data); {
+		case errors.Is(err, sql.ErrNoRows):
+			return list, nil
+		case err != nil:
+			return nil, err
+		}
+		list = append(list, tile)
+	}
+}
+
+// Extend implements [events.Backend]. That the log has moved on, or knows a command, shows when the row is taken.
+func (b backend) Extend(ctx context.Context, batch events.Batch) error {
+	b.turn.Lock()
+	if _, err := b.statement.begin.ExecContext(ctx); err != nil {
+		b.turn.Unlock()
+		return b.explain(err)
+	}
+	err := (&tx{b.Log}).Store(ctx, batch)
+	if code(err) == lib.SQLITE_CONSTRAINT {
+		return events.ErrMoved
+	}
+	return err
+}
+
 // Store implements [events.Tx].
-func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
-	if err := t.insert(ctx, list, receipts); err != nil {
+func (t *tx) Store(ctx context.Context, b events.Batch) error {
+	if err := t.insert(ctx, b); err != nil {
 		t.Rollback()
 		return t.log.explain(err)
 	}
@@ -129,35 +181,34 @@ func (t *tx) Store(ctx context.Context, list []events.Envelope, receipts map[uui
 		}
 		return t.log.explain(err)
 	}
+	t.log.turn.Unlock()
 	return nil
 }
 
-func (t *tx) insert(ctx context.Context, list []events.Envelope, receipts map[uuid.UUID]events.Receipt) error {
-	one, many := t.log.statement.insert, t.log.statement.insertMany
-	args := make([]any, 0, 14*insertRows)
-	for len(list) > 0 {
-		n, stmt := 1, one
+func (t *tx) insert(ctx context.Context, b events.Batch) error {
+	args := make([]any, 0, 4*min(insertRows, len(b.Records)))
+	for list := b.Records; len(list) > 0; {
+		n, stmt := 1, t.log.statement.insert
 		if len(list) >= insertRows {
-			n, stmt = insertRows, many
+			n, stmt = insertRows, t.log.statement.insertMany
 		}
 		args = args[:0]
 		for i := range list[:n] {
-			e := &list[i]
-			payload := e.Payload
-			if payload == nil {
-				payload = []byte{} // NULL otherwise
-			}
-			args = append(args, int64(e.Position), string(e.Stream), int64(e.Version), e.ID[:], e.Type, e.Schema, e.Study,
-				e.OccurredAt.UnixMicro(), e.RecordedAt.UnixMicro(), string(e.By.Role), e.By.Subject, e.Command[:], e.Causation[:], payload)
+			r := &list[i]
+			args = append(args, int64(r.Position), string(r.Stream), int64(r.Version), r.Data)
 		}
 		if _, err := stmt.ExecContext(ctx, args...); err != nil {
 			return err
 		}
 		list = list[n:]
 	}
-	stmt := t.log.statement.insertReceipt
-	for id, r := range receipts {
-		if _, err := stmt.ExecContext(ctx, id[:], int64(r.First), int64(r.Last), r.RecordedAt.UnixMicro()); err != nil {
+	for id, r := range b.Receipts {
+		if _, err := t.log.statement.insertReceipt.ExecContext(ctx, id[:], int64(r.First), int64(r.Last), r.RecordedAt.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	for _, tile := range b.Tiles {
+		if _, err := t.log.statement.putTile.ExecContext(ctx, tile.Study, tile.Level, tile.N, tile.Data); err != nil {
 			return err
 		}
 	}
@@ -165,7 +216,10 @@ func (t *tx) insert(ctx context.Context, list []events.Envelope, receipts map[uu
 }
 
 // Rollback implements [events.Tx].
-func (t *tx) Rollback() { _, _ = t.log.statement.rollback.ExecContext(context.Background()) } // nothing can be done where even this fails
+func (t *tx) Rollback() {
+	_, _ = t.log.statement.rollback.ExecContext(context.Background()) // nothing can be done where even this fails
+	t.log.turn.Unlock()
+}
 
 type scanner interface{ Scan(...any) error }
 
@@ -175,27 +229,4 @@ func scanReceipt(row scanner) (events.Receipt, error) {
 		return events.Receipt{}, err
 	}
 	return events.Receipt{First: events.Position(first), Last: events.Position(last), RecordedAt: time.UnixMicro(at).UTC()}, nil
-}
-
-func scanEnvelope(row scanner) (events.Envelope, error) {
-	var (
-		e                      events.Envelope
-		position, version      int64
-		stream, role           string
-		id, command, causation []byte
-		occurred, recorded     int64
-	)
-	err := row.Scan(&position, &stream, &version, &id, &e.Type, &e.Schema, &e.Study, &occurred, &recorded, &role, &e.By.Subject, &command, &causation, &e.Payload)
-	if err != nil {
-		return e, err
-	}
-	e.Position, e.Stream, e.Version = events.Position(position), events.Stream(stream), events.Version(version)
-	e.OccurredAt, e.RecordedAt, e.By.Role = time.UnixMicro(occurred).UTC(), time.UnixMicro(recorded).UTC(), domain.ActorRole(role)
-	copy(e.ID[:], id)
-	copy(e.Command[:], command)
-	copy(e.Causation[:], causation)
-	if e.Payload == nil { // so the driver hands out what has no bytes
-		e.Payload = []byte{}
-	}
-	return e, nil
 }
