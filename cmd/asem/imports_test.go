@@ -25,7 +25,7 @@ var (
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
 		"events":                       {"asem/domain", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
 		"events/sqlite":                {"asem/domain", "asem/events", "github.com/google/uuid", "modernc.org/sqlite", "modernc.org/sqlite/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
-		"events/postgres":              {"asem/domain", "asem/events", "github.com/google/uuid", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
+		"events/postgres":              {"asem/domain", "asem/events", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"events/feed":                  {"asem/events", "github.com/google/uuid", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill/", "github.com/prometheus/client_golang/"},
 		"events/eventstest":            {"asem/domain", "asem/events", "github.com/", "pgregory.net/rapid", "golang.org/x/sync/"},
 		"projections":                  {"asem/domain", "asem/events", "asem/analysis/"},

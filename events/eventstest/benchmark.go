@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"asem/events"
@@ -102,5 +103,7 @@ var answers = fmt.Appendf(nil, `{"role":"a","answers":%q}`, make([]byte, 90)) //
 func ordinary(s events.Stream, expected events.Version) events.Append {
 	e := event("")
 	e.Payload = answers
-	return command(events.Write{Stream: s, Expected: expected, Events: []events.Envelope{e}})
+	a := command(events.Write{Stream: s, Expected: expected, Events: []events.Envelope{e}})
+	a.Command = uuid.Must(uuid.NewV7()) // as asem's own clients make them: ids that follow each other stand on the same page
+	return a
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -35,21 +35,26 @@ func BenchmarkPlain(b *testing.B) {
 	require.NoError(b, err)
 	defer pool.Close()
 	record := make([]byte, 500)
-	const insert = `INSERT INTO event (position, stream, version, record) VALUES (nextval('position'), $1, 1, $2)`
+	const insert = `INSERT INTO event (position, stream, version, record) VALUES (nextval('position'), $1, $2, $3)`
+	var run atomic.Int64
 	eventstest.BenchAppends(b, "insert", func(int) func() error {
+		stream, version := fmt.Sprintf("couple/DEMO/%03d", run.Add(1)), 0
 		return func() error {
-			_, err := pool.Exec(ctx, insert, uuid.NewString(), record)
+			version++
+			_, err := pool.Exec(ctx, insert, stream, version, record)
 			return err
 		}
 	})
 	eventstest.BenchAppends(b, "lock", func(int) func() error {
+		stream, version := fmt.Sprintf("couple/DEMO/%03d", run.Add(1)), 0
 		return func() error {
+			version++
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 				var head int64
 				if err := tx.QueryRow(ctx, "SELECT position FROM head FOR UPDATE").Scan(&head); err != nil {
 					return err
 				}
-				if _, err := tx.Exec(ctx, insert, uuid.NewString(), record); err != nil {
+				if _, err := tx.Exec(ctx, insert, stream, version, record); err != nil {
 					return err
 				}
 				_, err := tx.Exec(ctx, "UPDATE head SET position = $1", head+1)

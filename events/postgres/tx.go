@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"asem/events"
 )
@@ -148,11 +149,32 @@ func storeArgs(channel string, b events.Batch) []any {
 	return []any{before, head, stream, version, record, ids, first, last, at, study, level, number, hashes, channel, strconv.FormatInt(head, 10)}
 }
 
+// storeOneText is storeText for the most frequent batch, one event whose tile is there already. PostgreSQL takes a third less time for it.
+const storeOneText = `WITH
+	h AS (UPDATE head SET position = $1 + 1 WHERE position = $1 RETURNING position),
+	e AS (INSERT INTO event (position, stream, version, record) SELECT position, $2, $3, $4 FROM h),
+	c AS (INSERT INTO command (id, first_position, last_position, recorded_at) SELECT $5, position, position, $6 FROM h),
+	t AS (UPDATE tile SET hashes = $7 FROM h WHERE study = $8 AND level = 0 AND n = $9)
+	SELECT pg_notify($10, position::text) FROM h`
+
+// storeQuery returns the statement that stores a batch, and its parameters.
+func storeQuery(channel string, b events.Batch) (string, []any) {
+	if len(b.Records) != 1 || len(b.Receipts) != 1 || len(b.Tiles) != 1 || len(b.Tiles[0].Data) <= tlog.HashSize {
+		return storeText, storeArgs(channel, b)
+	}
+	r, t := &b.Records[0], &b.Tiles[0]
+	for id, receipt := range b.Receipts {
+		return storeOneText, []any{int64(r.Position) - 1, string(r.Stream), int64(r.Version), r.Data, id, receipt.RecordedAt, t.Data, t.Study, t.N, channel}
+	}
+	panic("unreachable")
+}
+
 // Extend implements [events.Backend] in one round trip: the statement is a transaction of its own.
 func (b backend) Extend(ctx context.Context, batch events.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	tag, err := b.pool.Exec(ctx, storeText, storeArgs(b.channel, batch)...)
+	text, args := storeQuery(b.channel, batch)
+	tag, err := b.pool.Exec(ctx, text, args...)
 	var e *pgconn.PgError
 	switch {
 	case errors.As(err, &e) && e.Code == "23505": // unique_violation
@@ -171,7 +193,8 @@ func (t *tx) Store(ctx context.Context, b events.Batch) error {
 	defer cancel()
 	stored, committed := false, false
 	var p pgx.Batch
-	p.Queue(storeText, storeArgs(t.channel, b)...).Exec(func(tag pgconn.CommandTag) error {
+	text, args := storeQuery(t.channel, b)
+	p.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error {
 		stored = tag.RowsAffected() == 1
 		return nil
 	})

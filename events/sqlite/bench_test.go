@@ -3,11 +3,12 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"asem/events/eventstest"
@@ -26,16 +27,19 @@ func BenchmarkPlain(b *testing.B) {
 	require.NoError(b, err)
 	defer func() { require.NoError(b, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	stmt, err := db.PrepareContext(context.Background(), `INSERT INTO event (stream, version, record) VALUES (?, 1, ?)`)
+	stmt, err := db.PrepareContext(context.Background(), `INSERT INTO event (stream, version, record) VALUES (?, ?, ?)`)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, stmt.Close()) }()
 	record := make([]byte, 500)
 	var mu sync.Mutex // SQLite has one writer; waiting here is cheaper than polling for its lock
+	var run atomic.Int64
 	eventstest.BenchAppends(b, "insert", func(int) func() error {
+		stream, version := fmt.Sprintf("couple/DEMO/%03d", run.Add(1)), 0
 		return func() error {
 			mu.Lock()
 			defer mu.Unlock()
-			_, err := stmt.ExecContext(context.Background(), uuid.NewString(), record)
+			version++
+			_, err := stmt.ExecContext(context.Background(), stream, version, record)
 			return err
 		}
 	})
