@@ -147,6 +147,9 @@ func (c RecordInteraction) decide(p Past) ([]Event, error) {
 	if err := p.needCouple(); err != nil {
 		return nil, err
 	}
+	if err := p.needNobodyErased(); err != nil {
+		return nil, err
+	}
 	for _, who := range p.Couple.Participants {
 		if _, err := p.mayObserve(who.Role, ScopeVideo, c.HeldAt); err != nil {
 			return nil, err
@@ -174,6 +177,9 @@ func (c RecordInteraction) decide(p Past) ([]Event, error) {
 // mayCode refuses to go on with a recording when a partner no longer agrees to video. Who withdrew from the study but not from video
 // left the recording to be coded.
 func (p Past) mayCode() error {
+	if err := p.needNobodyErased(); err != nil {
+		return err
+	}
 	for _, who := range p.Couple.Participants {
 		if _, ok := who.Consents[ScopeVideo]; !ok {
 			return refuse(Forbidden, "consent", "there is no consent to %s in role %s", ScopeVideo, who.Role)

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type Couple struct {
 	EnrolledOn   Date
 	SeparatedOn  Date // zero while together
 	Participants []Participant
+	Erased       []Role // whose data were erased; they are no participants any more
 
 	questionnaires map[questionnaireKey]questionnaire
 	scores         map[scoreKey]float64
@@ -52,10 +54,14 @@ func (c *Couple) Apply(e Event) {
 	switch e := e.(type) {
 	case CoupleEnrolled:
 		c.Study, c.Code, c.EnrolledOn = e.Study, e.Code, e.EnrolledOn
-		c.Participants = nil
 		for _, p := range e.Participants {
-			c.Participants = append(c.Participants, Participant{Role: p.Role, Code: p.Code, Zone: p.Zone, Consents: map[Scope]Consent{}})
+			c.join(p)
 		}
+	case ParticipantJoined:
+		c.join(NewParticipant(e))
+	case ParticipantErased:
+		c.Erased = append(c.Erased, e.Role)
+		c.Participants = slices.DeleteFunc(c.Participants, func(p Participant) bool { return p.Role == e.Role })
 	case ParticipantMoved:
 		c.with(e.Role, func(p *Participant) { p.Zone = e.Zone })
 	case CoupleSeparated:
@@ -73,6 +79,10 @@ func (c *Couple) Apply(e Event) {
 	case InteractionRecorded, ClipCut, RatingRecorded:
 		c.applyCoding(e)
 	}
+}
+
+func (c *Couple) join(p NewParticipant) {
+	c.Participants = append(c.Participants, Participant{Role: p.Role, Code: p.Code, Zone: p.Zone, Consents: map[Scope]Consent{}})
 }
 
 func (c *Couple) with(r Role, change func(*Participant)) {
@@ -96,12 +106,20 @@ type NewParticipant struct {
 	Zone string `json:"zone"` // IANA name
 }
 
-// CoupleEnrolled: a couple takes part from a day on.
+// CoupleEnrolled: a couple takes part from a day on. Who the partners are is told by ParticipantJoined, for each in an event that
+// can be erased alone; the oldest logs told it here.
 type CoupleEnrolled struct {
 	Study        string           `json:"study"`
 	Code         string           `json:"code"`
 	EnrolledOn   Date             `json:"enrolledOn"`
-	Participants []NewParticipant `json:"participants"`
+	Participants []NewParticipant `json:"participants,omitempty"`
+}
+
+// ParticipantJoined: a person takes part in a role of the couple.
+type ParticipantJoined struct {
+	Role Role   `json:"role"`
+	Code string `json:"code"` // pseudonymous
+	Zone string `json:"zone"` // IANA name
 }
 
 // ParticipantMoved: a participant lives in another time zone from now on.
@@ -123,6 +141,7 @@ type ParticipantWithdrew struct {
 }
 
 func (CoupleEnrolled) isEvent()      {}
+func (ParticipantJoined) isEvent()   {}
 func (ParticipantMoved) isEvent()    {}
 func (CoupleSeparated) isEvent()     {}
 func (ParticipantWithdrew) isEvent() {}
@@ -178,7 +197,11 @@ func (c EnrolCouple) decide(p Past) ([]Event, error) {
 		}
 		return nil, refuse(Conflict, "couple", "couple %s is enrolled already", c.Couple)
 	}
-	return []Event{CoupleEnrolled{c.Study, c.Couple, c.EnrolledOn, joined}}, nil
+	list := []Event{CoupleEnrolled{Study: c.Study, Code: c.Couple, EnrolledOn: c.EnrolledOn}}
+	for _, n := range joined {
+		list = append(list, ParticipantJoined(n))
+	}
+	return list, nil
 }
 
 // MoveParticipant changes a participant's time zone, from which on its windows are counted.

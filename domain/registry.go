@@ -1,12 +1,6 @@
 package domain
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
-	"reflect"
-)
+import "reflect"
 
 // Event is a fact of the study, told in the past tense. Only this package declares events.
 type Event interface{ isEvent() }
@@ -18,12 +12,11 @@ type EventType struct {
 	Schema int    // of the payload, from 1; raise it when the payload changes and add an upcaster
 
 	goType reflect.Type
-	decode func(payload []byte) (Event, error)
+	decode func(fill func(to any) error) (Event, error)
 }
 
-// Decode reads a payload of the current schema. Unknown fields are an error: a newer program
-// wrote them, and dropping them silently would lose data.
-func (t EventType) Decode(payload []byte) (Event, error) { return t.decode(payload) }
+// Decode makes an event of the type. fill is given a pointer to the Go type and fills it from a payload of the current schema.
+func (t EventType) Decode(fill func(to any) error) (Event, error) { return t.decode(fill) }
 
 // Example returns the zero event of the type.
 func (t EventType) Example() Event { return reflect.Zero(t.goType).Interface().(Event) }
@@ -36,6 +29,7 @@ var eventTypes = []EventType{
 	eventType[InstrumentRegistered]("instrument.registered", 1),
 	eventType[ProtocolPublished]("protocol.published", 1),
 	eventType[CoupleEnrolled]("couple.enrolled", 1),
+	eventType[ParticipantJoined]("participant.joined", 1),
 	eventType[ParticipantMoved]("participant.moved", 1),
 	eventType[ConsentGiven]("consent.given", 1),
 	eventType[ConsentWithdrawn]("consent.withdrawn", 1),
@@ -51,6 +45,7 @@ var eventTypes = []EventType{
 	eventType[RatingRecorded]("rating.recorded", 1),
 	eventType[CoupleSeparated]("couple.separated", 1),
 	eventType[ParticipantWithdrew]("participant.withdrew", 1),
+	eventType[ParticipantErased]("participant.erased", 1),
 }
 
 var (
@@ -77,16 +72,11 @@ func EventTypeOf(e Event) (EventType, bool) {
 }
 
 func eventType[T Event](name string, schema int) EventType {
-	return EventType{Name: name, Schema: schema, goType: reflect.TypeFor[T](), decode: func(payload []byte) (Event, error) {
-		var e T
-		d := json.NewDecoder(bytes.NewReader(payload))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&e); err != nil {
-			return nil, fmt.Errorf("payload of %s: %w", name, err)
+	return EventType{Name: name, Schema: schema, goType: reflect.TypeFor[T](), decode: func(fill func(to any) error) (Event, error) {
+		e := new(T)
+		if err := fill(e); err != nil {
+			return nil, err
 		}
-		if _, err := d.Token(); err != io.EOF {
-			return nil, fmt.Errorf("payload of %s: something follows its end", name)
-		}
-		return e, nil
+		return *e, nil
 	}}
 }

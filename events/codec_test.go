@@ -1,12 +1,14 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +113,21 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string, schema int, payload []byte) {
 		e, err := Decode(Envelope{Type: name, Schema: schema, Payload: payload})
+		if et, ok := domain.EventTypeNamed(name); ok && schema == et.Schema {
+			slow, slowErr := et.Decode(func(to any) error {
+				d := json.NewDecoder(bytes.NewReader(payload))
+				d.DisallowUnknownFields()
+				return d.Decode(to)
+			})
+			if err == nil && slowErr == nil {
+				assert.Equal(t, slow, e, "the fast decoder reads what encoding/json does not")
+			}
+			if err != nil && slowErr == nil && !strings.Contains(err.Error(), "follows its end") {
+				again, err := Encode(slow)
+				require.NoError(t, err)
+				assert.NotEqual(t, string(payload), string(again.Payload), "the fast decoder refuses what this program writes")
+			}
+		}
 		if err != nil {
 			return
 		}

@@ -171,13 +171,30 @@ func (x *Executor) planOrder(ctx context.Context, plan *Plan, open map[Stream]*p
 		if env.ID, err = uuid.NewV7(); err != nil {
 			return fmt.Errorf("make an event id: %w", err)
 		}
-		env.Study, env.OccurredAt, env.By = t.Study, o.At.UTC().Truncate(time.Microsecond), o.By
+		env.Study, env.OccurredAt, env.By, env.Owner = t.Study, o.At.UTC().Truncate(time.Microsecond), o.By, owner(t, e)
 		at.decided = append(at.decided, env)
 		at.apply(e)
 		plan.Events++
 		plan.ByType[env.Type]++
 	}
 	return nil
+}
+
+// owner names whose an event is: a person's or a couple's, by the target of the command it follows from. Events of a study are nobody's.
+func owner(t domain.Target, e domain.Event) string {
+	role, ok := domain.Concerns(e)
+	if t.Couple == "" || !ok {
+		return ""
+	}
+	return Owner(t.Study, t.Couple, role)
+}
+
+// Owner names the owner of payloads: the person in a role of a couple, or, with an empty role, the couple.
+func Owner(study, couple string, r domain.Role) string {
+	if r == "" {
+		return study + "/" + couple
+	}
+	return study + "/" + couple + "/" + string(r)
 }
 
 // StudyStream and CoupleStream name the streams of the aggregates.
@@ -202,12 +219,15 @@ func (x *Executor) open(ctx context.Context, plan *Plan, streams map[Stream]*pla
 		return nil, fmt.Errorf("load %s: %w", p.stream, err)
 	}
 	for _, env := range past {
+		p.loaded = env.Version
 		e, err := Decode(env)
+		if errors.Is(err, ErrErased) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("load %s: %w", p.stream, err)
 		}
 		p.apply(e)
-		p.loaded = env.Version
 	}
 	streams[p.stream] = p
 	plan.streams = append(plan.streams, p)

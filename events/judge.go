@@ -80,6 +80,9 @@ func (j *judgement) conflict(a Append, known Known) error {
 	return nil
 }
 
+// sealRoom is how much sealing may add to a payload.
+const sealRoom = 1 << 10
+
 // check refuses bad input and returns the size of all payloads.
 func check(a Append) (size int, err error) {
 	bad := func(path, format string, args ...any) (int, error) {
@@ -108,13 +111,13 @@ func check(a Append) (size int, err error) {
 			switch {
 			case e.ID == uuid.Nil:
 				return bad("id", "an event of %s has no id", w.Stream)
-			case e.Type == "" || !clean(e.Type) || !clean(e.Study) || !clean(string(e.By.Role)) || !clean(e.By.Subject):
-				return bad("type", "an event of %s has a type, study or actor that is empty, not UTF-8 or contains NUL", w.Stream)
+			case e.Type == "" || !clean(e.Type) || !clean(e.Study) || !clean(e.Owner) || !clean(string(e.By.Role)) || !clean(e.By.Subject):
+				return bad("type", "an event of %s has a type, study, owner or actor that is empty, not UTF-8 or contains NUL", w.Stream)
 			case e.Schema < 1:
 				return bad("schema", "an event of %s has schema %d; expected 1 or more", w.Stream, e.Schema)
 			case e.OccurredAt.Year() < 1 || e.OccurredAt.Year() > 9999:
 				return bad("occurredAt", "an event of %s happened in the year %d; expected 1 to 9999", w.Stream, e.OccurredAt.Year())
-			case len(e.Payload) > MaxPayload:
+			case len(e.Payload) > MaxPayload && !(e.Owner != "" && len(e.Payload) <= MaxPayload+sealRoom):
 				return bad("payload", "a payload for %s has %d bytes; at most %d are taken", w.Stream, len(e.Payload), MaxPayload)
 			}
 			size += len(e.Payload)

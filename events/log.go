@@ -53,6 +53,8 @@ type Envelope struct {
 	Owner string
 	// Erased is set where an event is read whose owner's key was destroyed: it has no payload and no subject any more. It is not stored.
 	Erased bool
+	// Sealed is set where an event is read whose payload is not unsealed. It is not stored.
+	Sealed bool
 	// Leaf is the place of the event in its study's Merkle tree, from 0. Events of no study have none.
 	Leaf int64
 }

@@ -63,6 +63,7 @@ func DecodeRecord(data []byte) (Envelope, error) {
 	e.Stream, e.Type, e.Study = Stream(r.text()), names.get(r.bytesWithLength()), names.get(r.bytesWithLength())
 	e.By.Role, e.By.Subject, e.Owner = domain.ActorRole(names.get(r.bytesWithLength())), r.text(), r.text()
 	e.Payload = r.bytesWithLength()
+	e.Sealed = e.Owner != ""
 	if r.bad || len(r.rest) > 0 || e.Position < 0 || e.Version < 0 || e.Leaf < 0 || e.Schema < 0 {
 		return Envelope{}, ErrDamaged
 	}
