@@ -6,6 +6,7 @@ import "slices"
 // stays. The event itself says nothing of the person.
 type ParticipantErased struct {
 	Role Role `json:"role"`
+	Last bool `json:"last,omitempty"` // nobody of the couple is left: what was the couple's is gone as well
 }
 
 func (ParticipantErased) isEvent() {}
@@ -26,7 +27,7 @@ func (c EraseParticipant) decide(p Past) ([]Event, error) {
 	if _, err := p.needParticipant(c.Role); err != nil {
 		return nil, err
 	}
-	return []Event{ParticipantErased{c.Role}}, nil
+	return []Event{ParticipantErased{c.Role, len(p.Couple.Participants) == 1}}, nil
 }
 
 // needNobodyErased refuses what is about both partners once one of them was erased.

@@ -69,12 +69,12 @@ func TestOrdersSeeThoseBeforeThemAndAreStoredTogether(t *testing.T) {
 
 	plan, err := x.Plan(ctx, setup())
 	require.NoError(t, err)
-	assert.Equal(t, 4, plan.Events)
+	assert.Equal(t, 6, plan.Events)
 	assert.Zero(t, head(t, log), "a plan stores nothing")
 
 	r, err := x.ExecuteAll(ctx, uuid.New(), append(setup(), give(score(1))))
 	require.NoError(t, err)
-	assert.Equal(t, domain.Receipt{Position: 5, Events: 5}, r)
+	assert.Equal(t, domain.Receipt{Position: 7, Events: 7}, r)
 }
 
 // A repeat has the outcome of the first, also where the same command, decided anew, would be refused.
@@ -92,7 +92,7 @@ func TestARepeatedOrderHasTheFirstOutcome(t *testing.T) {
 	require.NoError(t, err)
 	done.Duplicate = true
 	assert.Equal(t, done, again)
-	assert.Equal(t, events.Position(6), head(t, log))
+	assert.Equal(t, events.Position(8), head(t, log))
 	_, err = x.Execute(ctx, give(score(1)))
 	assert.Equal(t, domain.Conflict, domain.CodeOf(err), "as a new order it is refused")
 	same, err := x.Execute(ctx, give(score(3)))
@@ -124,5 +124,5 @@ func TestRacingOrdersAreDecidedAnew(t *testing.T) {
 	}
 	list, err := log.ReadStream(ctx, events.CoupleStream("S", "1"), 0, 0)
 	require.NoError(t, err)
-	assert.Len(t, list, 2+writers)
+	assert.Len(t, list, 4+writers)
 }

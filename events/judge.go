@@ -83,6 +83,12 @@ func (j *judgement) conflict(a Append, known Known) error {
 // sealRoom is how much sealing may add to a payload.
 const sealRoom = 1 << 10
 
+// Check refuses what no log takes, as [Log] says.
+func Check(a Append) error {
+	_, err := check(a)
+	return err
+}
+
 // check refuses bad input and returns the size of all payloads.
 func check(a Append) (size int, err error) {
 	bad := func(path, format string, args ...any) (int, error) {
@@ -117,7 +123,7 @@ func check(a Append) (size int, err error) {
 				return bad("schema", "an event of %s has schema %d; expected 1 or more", w.Stream, e.Schema)
 			case e.OccurredAt.Year() < 1 || e.OccurredAt.Year() > 9999:
 				return bad("occurredAt", "an event of %s happened in the year %d; expected 1 to 9999", w.Stream, e.OccurredAt.Year())
-			case len(e.Payload) > MaxPayload && !(e.Owner != "" && len(e.Payload) <= MaxPayload+sealRoom):
+			case len(e.Payload) > MaxPayload && !(e.Sealed && len(e.Payload) <= MaxPayload+sealRoom):
 				return bad("payload", "a payload for %s has %d bytes; at most %d are taken", w.Stream, len(e.Payload), MaxPayload)
 			}
 			size += len(e.Payload)

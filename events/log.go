@@ -48,12 +48,12 @@ type Envelope struct {
 	Causation  uuid.UUID    // the event that caused the command; zero if a person did
 	Payload    []byte       // kept byte for byte
 
-	// Owner names whose the payload is, and so under whose key it is sealed: a person "DEMO/017/a", a couple "DEMO/017", or
+	// Owner names whose the payload is, and so under whose key it is to be sealed: a person "DEMO/017/a", a couple "DEMO/017", or
 	// nobody. See package seal.
 	Owner string
 	// Erased is set where an event is read whose owner's key was destroyed: it has no payload and no subject any more. It is not stored.
 	Erased bool
-	// Sealed is set where an event is read whose payload is not unsealed. It is not stored.
+	// Sealed says that payload and subject are sealed. Package seal sets it, and takes it away from what it opens.
 	Sealed bool
 	// Leaf is the place of the event in its study's Merkle tree, from 0. Events of no study have none.
 	Leaf int64

@@ -27,7 +27,10 @@ const recordFormat = 1
 // differ have different ones. Numbers are varints, times microseconds since 1970, texts and payload follow their length.
 func encodeRecord(e *Envelope) []byte {
 	b := make([]byte, 0, 128+len(e.Stream)+len(e.Type)+len(e.Study)+len(e.By.Role)+len(e.By.Subject)+len(e.Owner)+len(e.Payload))
-	b = append(b, recordFormat)
+	b = append(b, recordFormat, 0)
+	if e.Sealed {
+		b[1] = 1
+	}
 	for _, n := range []uint64{uint64(e.Position), uint64(e.Version), uint64(e.Leaf), uint64(e.Schema)} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -55,6 +58,8 @@ func DecodeRecord(data []byte) (Envelope, error) {
 	if f := r.bytes(1); !r.bad && f[0] != recordFormat {
 		return e, fmt.Errorf("format %d of a record is not known: %w", f[0], ErrDamaged)
 	}
+	flags := r.bytes(1)[0]
+	e.Sealed, r.bad = flags == 1, r.bad || flags > 1
 	e.Position, e.Version, e.Leaf, e.Schema = Position(r.number()), Version(r.number()), int64(r.number()), int(r.number())
 	e.OccurredAt, e.RecordedAt = r.time(), r.time()
 	for _, id := range []*uuid.UUID{&e.ID, &e.Command, &e.Causation} {
@@ -63,7 +68,6 @@ func DecodeRecord(data []byte) (Envelope, error) {
 	e.Stream, e.Type, e.Study = Stream(r.text()), names.get(r.bytesWithLength()), names.get(r.bytesWithLength())
 	e.By.Role, e.By.Subject, e.Owner = domain.ActorRole(names.get(r.bytesWithLength())), r.text(), r.text()
 	e.Payload = r.bytesWithLength()
-	e.Sealed = e.Owner != ""
 	if r.bad || len(r.rest) > 0 || e.Position < 0 || e.Version < 0 || e.Leaf < 0 || e.Schema < 0 {
 		return Envelope{}, ErrDamaged
 	}

@@ -424,7 +424,7 @@ func TestAsOfHoldsForEverythingBelow(t *testing.T) {
 		node := study["couples"].(map[string]any)["nodes"].([]any)[0].(map[string]any)
 		return node["partner"].(map[string]any)["couple"].(map[string]any)["partner"].(map[string]any)["trajectory"]
 	}
-	assert.Nil(t, count("6", ""), "nothing was measured at position 6")
-	assert.Equal(t, map[string]any{"count": 1.0, "asOf": "7"}, count("7", ""))
-	assert.Equal(t, map[string]any{"count": 2.0, "asOf": "9"}, count("7", `,asOf:{position:"9"}`), "unless another moment is asked for")
+	assert.Nil(t, count("8", ""), "nothing was measured at position 8")
+	assert.Equal(t, map[string]any{"count": 1.0, "asOf": "9"}, count("9", ""))
+	assert.Equal(t, map[string]any{"count": 2.0, "asOf": "11"}, count("9", `,asOf:{position:"11"}`), "unless another moment is asked for")
 }

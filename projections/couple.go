@@ -54,11 +54,18 @@ func couples() definition {
 				if err != nil {
 					return err
 				}
-				err = tx.Insert(ctx, insertParticipant, []byte(personKey(at.Study, e.Code, p.Role)), []byte(couple), at.Study,
-					string(p.Role), p.Code, p.Zone, "", int64(at.Position), int64(forever))
+				err = tx.openParticipant(ctx, at, e.Code, p)
 			}
 			return err
 		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantJoined) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			return tx.openParticipant(ctx, at, couple, domain.NewParticipant(e))
+		}),
+		erases("key", []string{"participant", "consent"}, "key", []string{"couple"}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.CoupleSeparated) error {
 			couple, err := coupleOf(at)
 			if err != nil {
@@ -100,6 +107,11 @@ var (
 	insertParticipant = insertInto("participant", "key, couple_key, study, role, code, zone, withdrawn_on, from_position, to_position")
 	insertConsent     = insertInto("consent", "key, scope, version, from_position, to_position")
 )
+
+func (t *Tx) openParticipant(ctx context.Context, at events.Envelope, couple string, p domain.NewParticipant) error {
+	return t.Insert(ctx, insertParticipant, []byte(personKey(at.Study, couple, p.Role)), []byte(coupleKey(at.Study, couple)), at.Study,
+		string(p.Role), p.Code, p.Zone, "", int64(at.Position), int64(forever))
+}
 
 // changeParticipant closes the row of a participant and opens one that differs in one column.
 func (t *Tx) changeParticipant(ctx context.Context, at events.Envelope, r domain.Role, column, value string) error {

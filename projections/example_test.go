@@ -63,11 +63,11 @@ func Example() {
 		check(data.Frame.WriteCSV(os.Stdout))
 	}
 	// Output:
-	// as of 6
+	// as of 8
 	// couple,person,role,wave,months,time,avoidance
 	// 1,1w,wife,1,0,0,3.5
 	// 1,1w,wife,2,8,8,2.25
-	// as of 7
+	// as of 9
 	// couple,person,role,wave,months,time,avoidance
 	// 1,1w,wife,1,0,0,3.75
 	// 1,1w,wife,2,8,8,2.25

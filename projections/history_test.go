@@ -54,6 +54,9 @@ func (h *history) try(cmd domain.Command) error {
 		if err != nil {
 			return err
 		}
+		if role, ok := domain.Concerns(e); ok && target.Couple != "" {
+			at.Owner = events.Owner(target.Study, target.Couple, role)
+		}
 		if target.Couple != "" {
 			past.Couple.Apply(e)
 		} else {

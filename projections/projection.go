@@ -135,7 +135,7 @@ func (p *Projection) handles(eventType string) bool {
 	return ok
 }
 
-// decoded is a stored event and what it says; event is nil if nobody asked for it.
+// decoded is a stored event and what it says; event is nil if nobody asked for it, or if it was erased.
 type decoded struct {
 	at    events.Envelope
 	event domain.Event
@@ -148,6 +148,9 @@ func decodeFor(batch []events.Envelope, wanted func(eventType string) bool) []de
 	out := make([]decoded, len(batch))
 	for i, at := range batch {
 		out[i].at = at
+		if at.Erased {
+			continue
+		}
 		if wanted(at.Type) {
 			out[i].event, out[i].err = events.Decode(at)
 		} else if _, ok := domain.EventTypeNamed(at.Type); !ok {
@@ -259,7 +262,7 @@ func (p *Projection) begin(ctx context.Context) (tx *sql.Tx, done func(), err er
 func (p *Projection) handle(ctx context.Context, tx *Tx, batch []decoded) error {
 	for _, d := range batch {
 		h, ok := p.handlers[d.at.Type]
-		if !ok {
+		if !ok || d.event == nil {
 			continue
 		}
 		if err := h.apply(ctx, tx, d.at, d.event); err != nil {

@@ -111,6 +111,9 @@ func TestRandomHistoriesReachEveryEvent(t *testing.T) {
 		}
 	})
 	for _, e := range domain.EventTypes() {
+		if e.Name == "participant.erased" {
+			continue // changes what earlier positions show, and has tests of its own
+		}
 		assert.Positive(t, reached[e.Name], e.Name)
 	}
 }

@@ -49,6 +49,16 @@ CREATE TABLE IF NOT EXISTS {rating} (
 
 func ratings() definition {
 	return project("rating", 1, ratingSchema,
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantErased) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			if e.Last {
+				return tx.eraseCouple(ctx, at, "couple_key", []string{"rating", "clip", "interaction"})
+			}
+			return tx.Exec(ctx, `DELETE FROM {rating} WHERE couple_key = $1 AND target = $2`, []byte(coupleKey(at.Study, couple)), string(e.Role))
+		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.InteractionRecorded) error {
 			couple, err := coupleOf(at)
 			if err != nil {

@@ -336,11 +336,11 @@ func TestRebuildIsNotOvertaken(t *testing.T) {
 			require.NoError(t, All(rebuilding)[i].reset(t.Context()))
 			require.ErrorIs(t, p.Apply(t.Context(), h.log[len(h.log)-1:]), ErrRebuilding)
 		}
-		half := &history{log: h.log[:len(h.log)-7]}
+		half := &history{log: h.log[:len(h.log)-9]}
 		require.NoError(t, CatchUp(t.Context(), half, All(rebuilding), nil))
 		assert.Equal(t, before, contents(t, running, everyRow))
 		for _, p := range All(running) {
-			require.NoError(t, p.Apply(t.Context(), h.log[len(h.log)-7:]), "it has come again to where it was")
+			require.NoError(t, p.Apply(t.Context(), h.log[len(h.log)-9:]), "it has come again to where it was")
 		}
 	})
 }
@@ -437,8 +437,8 @@ func TestViewStandsWhereItIsAsked(t *testing.T) {
 		{"before everything", AsOf{RecordedAt: start.Add(-time.Hour)}, 0, ""},
 		{"at a time", AsOf{RecordedAt: h.log[0].RecordedAt}, 1, ""},
 		{"while the clock was back", AsOf{RecordedAt: h.log[1].RecordedAt}, 3, ""},
-		{"between", AsOf{RecordedAt: h.log[4].RecordedAt.Add(time.Microsecond)}, 5, ""},
-		{"in another zone", AsOf{RecordedAt: h.log[4].RecordedAt.In(time.FixedZone("", 7200))}, 5, ""},
+		{"between", AsOf{RecordedAt: h.log[4].RecordedAt.Add(time.Microsecond)}, 7, ""},
+		{"in another zone", AsOf{RecordedAt: h.log[4].RecordedAt.In(time.FixedZone("", 7200))}, 7, ""},
 		{"in the future", AsOf{RecordedAt: h.clock.AddDate(1, 0, 0)}, h.head(), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -134,6 +134,9 @@ func list[T any](ctx context.Context, l *Log, what string, row pgx.RowToFunc[T],
 		return nil, events.ErrClosed
 	}
 	rows, err := l.pool.Query(ctx, text, args...)
+	if err != nil && l.closed.Load() {
+		return nil, events.ErrClosed
+	}
 	if err != nil {
 		return nil, wrap(ctx, what, err)
 	}
@@ -149,5 +152,9 @@ func (l *Log) write(ctx context.Context, what string, do func(pgx.Tx) error) err
 	if l.closed.Load() {
 		return events.ErrClosed
 	}
-	return wrap(ctx, what, pgx.BeginFunc(ctx, l.pool, do))
+	err := pgx.BeginFunc(ctx, l.pool, do)
+	if err != nil && l.closed.Load() {
+		return events.ErrClosed
+	}
+	return wrap(ctx, what, err)
 }

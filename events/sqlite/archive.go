@@ -177,6 +177,9 @@ func list[T any](ctx context.Context, l *Log, what string, row func(scan func(..
 		return nil, events.ErrClosed
 	}
 	rows, err := l.reader.QueryContext(ctx, text, args...)
+	if err != nil && l.closed.Load() {
+		return nil, events.ErrClosed
+	}
 	if err != nil {
 		return nil, wrap(ctx, what, err)
 	}
@@ -197,14 +200,17 @@ func (l *Log) write(ctx context.Context, what string, do func(*sql.Tx) error) er
 		return events.ErrClosed
 	}
 	tx, err := l.keeper.BeginTx(ctx, nil)
-	if err != nil {
-		return wrap(ctx, what, l.explain(err))
+	if err == nil {
+		if err = do(tx); err != nil {
+			_ = tx.Rollback() // the first error tells more
+		} else {
+			err = tx.Commit()
+		}
 	}
-	if err := do(tx); err != nil {
-		_ = tx.Rollback() // the first error tells more
-		return wrap(ctx, what, l.explain(err))
+	if err != nil && l.closed.Load() {
+		return events.ErrClosed
 	}
-	return wrap(ctx, what, l.explain(tx.Commit()))
+	return wrap(ctx, what, l.explain(err))
 }
 
 func exec(ctx context.Context, tx *sql.Tx, text string, args ...any) error {

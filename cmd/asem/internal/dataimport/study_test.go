@@ -61,8 +61,8 @@ func TestASecondImportAddsNothing(t *testing.T) {
 	m, src := Acitelli()
 	first, err := h.take(t, m, src)
 	require.NoError(t, err)
-	// The study, its protocol, and for each couple the enrolment, two consents and four scores of two partners.
-	assert.Equal(t, 2+148*(1+2+8), first.Events)
+	// The study, its protocol, and for each couple the enrolment, two partners who join, two consents and four scores of two partners.
+	assert.Equal(t, 2+148*(1+2+2+8), first.Events)
 	head := h.head(t)
 
 	again, err := h.take(t, m, src)
