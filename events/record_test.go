@@ -118,6 +118,9 @@ func TestTreesAreThoseOfTlog(t *testing.T) {
 			}
 		}
 		require.Equal(t, int64(n), p.Trees["S"].Size)
+		root, err := tlog.TreeHash(int64(n), reader)
+		require.NoError(t, err)
+		require.Equal(t, root, p.Trees["S"].Root())
 		for _, tile := range tlog.NewTiles(TileHeight, 0, int64(n)) {
 			want, err := tlog.ReadTileData(tile, reader)
 			require.NoError(t, err)

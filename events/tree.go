@@ -83,18 +83,73 @@ func (t *Tree) add(study string, leaf tlog.Hash, changed map[TileID][]byte) {
 	t.Size++
 }
 
-// subtree returns the hash of the tree over the hashes of a full tile.
-func subtree(tile []byte) tlog.Hash {
-	var row [tileWidth]tlog.Hash
-	for i := range row {
-		copy(row[i][:], tile[i*tlog.HashSize:])
+// Add appends a record's leaf. It returns the tiles that are full by it.
+func (t *Tree) Add(study string, record []byte) []Tile {
+	changed := map[TileID][]byte{}
+	t.add(study, tlog.RecordHash(record), changed)
+	var whole []Tile
+	for id, data := range changed {
+		if len(data) == tileWidth*tlog.HashSize {
+			whole = append(whole, Tile{id, data})
+		}
 	}
-	for n := tileWidth; n > 1; n /= 2 {
+	return whole
+}
+
+// Edge returns the tiles at the end of the levels that are not full, from level 0 up.
+func (t *Tree) Edge(study string) []Tile {
+	var list []Tile
+	n := t.Size
+	for l, data := range t.edge {
+		if len(data) > 0 {
+			list = append(list, Tile{TileID{study, l, n / tileWidth}, data})
+		}
+		n /= tileWidth
+	}
+	return list
+}
+
+// Root returns the root of the tree, which must have a leaf.
+func (t *Tree) Root() tlog.Hash {
+	// The tree is a row of full subtrees of falling size; they are joined from the right.
+	var root tlog.Hash
+	begun := false
+	join := func(left tlog.Hash) {
+		if begun {
+			left = tlog.NodeHash(left, root)
+		}
+		root, begun = left, true
+	}
+	for _, tile := range t.edge {
+		for row := hashesOf(tile); len(row) > 0; {
+			size := len(row) & -len(row) // the last full subtree of this tile
+			join(full(row[len(row)-size:]))
+			row = row[:len(row)-size]
+		}
+	}
+	return root
+}
+
+// full returns the hash of the tree over a power of two of hashes.
+func full(row []tlog.Hash) tlog.Hash {
+	row = slices.Clone(row)
+	for n := len(row); n > 1; n /= 2 {
 		for i := range n / 2 {
 			row[i] = tlog.NodeHash(row[2*i], row[2*i+1])
 		}
 	}
 	return row[0]
+}
+
+// subtree returns the hash of the tree over the hashes of a full tile.
+func subtree(tile []byte) tlog.Hash { return full(hashesOf(tile)) }
+
+func hashesOf(tile []byte) []tlog.Hash {
+	row := make([]tlog.Hash, len(tile)/tlog.HashSize)
+	for i := range row {
+		copy(row[i][:], tile[i*tlog.HashSize:])
+	}
+	return row
 }
 
 // Planter adds complete envelopes to the trees of their studies. The zero Planter begins with empty trees.

@@ -23,6 +23,7 @@ var (
 		"analysis/frame":               {"gonum.org/v1/gonum/"},
 		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
+		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
 		"events/seal":                  {"asem/domain", "asem/events", "golang.org/x/crypto/"},
 		"events":                       {"asem/domain", "github.com/google/uuid", "github.com/segmentio/encoding/json", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
 		"events/sqlite":                {"asem/domain", "asem/events", "github.com/google/uuid", "modernc.org/sqlite", "modernc.org/sqlite/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
@@ -38,7 +39,7 @@ var (
 	}
 	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/domain",
 		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/chromedp/", "github.com/ThreeDotsLabs/watermill/pubsub/", "github.com/ThreeDotsLabs/watermill/message",
-		"github.com/google/uuid", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml"}
+		"github.com/google/uuid", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml"}
 	testOnly = []string{"asem/events/eventstest"}
 )
 
