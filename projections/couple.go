@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS {consent} (
 	from_position BIGINT NOT NULL,
 	to_position   BIGINT NOT NULL,
 	PRIMARY KEY (key, scope, from_position)
+);
+CREATE TABLE IF NOT EXISTS {erasure} (
+	study         TEXT NOT NULL,
+	couple        TEXT NOT NULL,
+	role          TEXT NOT NULL,
+	last          BIGINT NOT NULL, -- 1: nobody of the couple is left
+	from_position BIGINT NOT NULL,
+	PRIMARY KEY (study, couple, role)
 )`
 
 func couples() definition {
@@ -65,7 +73,20 @@ func couples() definition {
 			}
 			return tx.openParticipant(ctx, at, couple, domain.NewParticipant(e))
 		}),
-		erases("key", []string{"participant", "consent"}, "key", []string{"couple"}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantErased) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			last := 0
+			if e.Last {
+				last = 1
+			}
+			if err := tx.Insert(ctx, insertErasure, at.Study, couple, string(e.Role), last, int64(at.Position)); err != nil {
+				return err
+			}
+			return tx.erase(ctx, at, e, "key", []string{"participant", "consent"}, "key", []string{"couple"})
+		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.CoupleSeparated) error {
 			couple, err := coupleOf(at)
 			if err != nil {
@@ -105,6 +126,7 @@ func couples() definition {
 var (
 	insertCouple      = insertInto("couple", "key, study, code, enrolled_on, separated_on, from_position, to_position")
 	insertParticipant = insertInto("participant", "key, couple_key, study, role, code, zone, withdrawn_on, from_position, to_position")
+	insertErasure     = insertInto("erasure", "study, couple, role, last, from_position")
 	insertConsent     = insertInto("consent", "key, scope, version, from_position, to_position")
 )
 

@@ -54,10 +54,10 @@ func ratings() definition {
 			if err != nil {
 				return err
 			}
-			if e.Last {
-				return tx.eraseCouple(ctx, at, "couple_key", []string{"rating", "clip", "interaction"})
+			if err := tx.Exec(ctx, `DELETE FROM {rating} WHERE couple_key = $1 AND target = $2`, []byte(coupleKey(at.Study, couple)), string(e.Role)); err != nil {
+				return err
 			}
-			return tx.Exec(ctx, `DELETE FROM {rating} WHERE couple_key = $1 AND target = $2`, []byte(coupleKey(at.Study, couple)), string(e.Role))
+			return tx.erase(ctx, at, e, "", nil, "couple_key", []string{"rating", "clip", "interaction"})
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.InteractionRecorded) error {
 			couple, err := coupleOf(at)

@@ -30,6 +30,7 @@ type commands struct {
 	Export     exportCmd     `cmd:"" help:"Write a study's data for analysis as CSV."`
 	Simulate   simulateCmd   `cmd:"" help:"Make a synthetic study with known effects."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Build the read models anew from the log."`
+	Erase      eraseCmd      `cmd:"" help:"Erase everything that was kept of one person."`
 	Token      tokenCmd      `cmd:"" help:"Give a researcher a token to read a study."`
 
 	Version kong.VersionFlag `help:"Print the version."`

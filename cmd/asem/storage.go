@@ -15,6 +15,8 @@ import (
 	"asem/domain"
 	"asem/events"
 	"asem/events/postgres"
+	"asem/events/proof"
+	"asem/events/seal"
 	"asem/events/sqlite"
 	"asem/projections"
 )
@@ -24,6 +26,7 @@ import (
 type storage struct {
 	Data     string `help:"Data folder." default:"asem-data" env:"ASEM_DATA" type:"path" placeholder:"DIR"`
 	Postgres string `help:"Keep the studies in this PostgreSQL database instead." env:"ASEM_POSTGRES" placeholder:"URL"`
+	Keys     string `name:"master-key-file" help:"File with the keys under which personal data are sealed. Default: keys in the data folder." env:"ASEM_MASTER_KEY_FILE" type:"path" placeholder:"FILE"`
 }
 
 // readSchema is the PostgreSQL schema of the read models.
@@ -31,11 +34,13 @@ const readSchema = "asem_read"
 
 // house is an opened storage.
 type house struct {
-	log   events.Log
-	exec  *events.Executor
-	read  *projections.Store
-	lock  *flock.Flock // nil with PostgreSQL
-	where string       // in words, without secrets
+	archive events.Archive // the log as it is kept, sealed
+	log     *seal.Log      // the log as it is read
+	keys    *seal.File
+	exec    *events.Executor
+	read    *projections.Store
+	lock    *flock.Flock // nil with PostgreSQL
+	where   string       // in words, without secrets
 }
 
 // open opens the storage, making it where there is none.
@@ -53,27 +58,80 @@ func (s storage) open(ctx context.Context) (*house, error) {
 	case !held:
 		return nil, &domain.Error{Code: domain.Conflict, Path: s.Data, Message: "another asem is using this data folder; stop it first, or name another with --data"}
 	}
-	log, err := sqlite.Open(ctx, filepath.Join(s.Data, "log.db"))
+	archive, err := sqlite.Open(ctx, filepath.Join(s.Data, "log.db"))
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	read, err := projections.OpenSQLite(ctx, filepath.Join(s.Data, "read.db"))
+	h, err := s.furnish(ctx, archive, func() (*projections.Store, error) {
+		return projections.OpenSQLite(ctx, filepath.Join(s.Data, "read.db"))
+	})
 	if err != nil {
-		return nil, errors.Join(err, log.Close(), lock.Unlock())
+		return nil, errors.Join(err, lock.Unlock())
 	}
-	return &house{log: log, exec: events.NewExecutor(log), read: read, lock: lock, where: s.Data}, nil
+	h.lock, h.where = lock, s.Data
+	return h, nil
 }
 
 func (s storage) openPostgres(ctx context.Context) (*house, error) {
-	log, err := postgres.Open(ctx, s.Postgres)
+	archive, err := postgres.Open(ctx, s.Postgres)
 	if err != nil {
 		return nil, err
 	}
-	read, err := projections.OpenPostgres(ctx, s.Postgres, readSchema)
+	h, err := s.furnish(ctx, archive, func() (*projections.Store, error) { return projections.OpenPostgres(ctx, s.Postgres, readSchema) })
 	if err != nil {
-		return nil, errors.Join(err, log.Close())
+		return nil, err
 	}
-	return &house{log: log, exec: events.NewExecutor(log), read: read, where: "PostgreSQL"}, nil
+	h.where = "PostgreSQL"
+	return h, nil
+}
+
+// furnish adds keys and read models to an archive, which it closes when it fails.
+func (s storage) furnish(ctx context.Context, archive events.Archive, read func() (*projections.Store, error)) (*house, error) {
+	keys, err := s.openKeys(ctx, archive)
+	if err != nil {
+		return nil, errors.Join(err, archive.Close())
+	}
+	store, err := read()
+	if err != nil {
+		return nil, errors.Join(err, archive.Close())
+	}
+	log := seal.New(archive, keys)
+	return &house{archive: archive, log: log, keys: keys, exec: events.NewExecutor(log), read: store}, nil
+}
+
+// keyFile is where the keys are kept if nothing else is said.
+func (s storage) keyFile() string {
+	if s.Keys != "" {
+		return s.Keys
+	}
+	return filepath.Join(s.Data, "keys")
+}
+
+// openKeys reads the key file. It makes one only for a log in which nothing is sealed yet: with other keys the data could not be read.
+func (s storage) openKeys(ctx context.Context, archive events.Archive) (*seal.File, error) {
+	keys, err := seal.OpenFile(s.keyFile())
+	if domain.CodeOf(err) != domain.NotFound {
+		return keys, err
+	}
+	sealed, e := archive.WrappedKeys(ctx, nil)
+	if e != nil {
+		return nil, e
+	}
+	if len(sealed) > 0 {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.keyFile()), 0o700); err != nil {
+		return nil, &domain.Error{Code: domain.Invalid, Path: s.keyFile(), Message: "the folder of the key file cannot be made", Err: err}
+	}
+	signer, _, err := proof.NewSigner()
+	if err != nil {
+		return nil, err
+	}
+	keys, err = seal.NewFile(s.keyFile(), signer)
+	if domain.CodeOf(err) == domain.Conflict { // another process has just made it
+		return seal.OpenFile(s.keyFile())
+	}
+	return keys, err
 }
 
 func (h *house) close() error {
@@ -97,6 +155,9 @@ func (s storage) with(ctx context.Context, do func(*house) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
 	if err := h.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := h.finishErasures(ctx); err != nil {
 		return err
 	}
 	return do(h)
