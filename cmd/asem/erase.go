@@ -9,6 +9,7 @@ import (
 
 	"asem/domain"
 	"asem/events"
+	"asem/events/backup"
 	"asem/events/proof"
 	"asem/projections"
 )
@@ -49,6 +50,11 @@ func (c *eraseCmd) Run(ctx context.Context, io streams) error {
 		}
 		if err := h.finishErasures(ctx); err != nil {
 			return err
+		}
+		if c.Backups != "" {
+			if err := backup.KeyringIn(c.Backups).Update(ctx, h.archive); err != nil {
+				return err
+			}
 		}
 		s, err := proof.Sign(ctx, h.archive, h.keys.Signer(), c.Study, time.Now())
 		if err != nil {

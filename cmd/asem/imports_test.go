@@ -23,6 +23,7 @@ var (
 		"analysis/frame":               {"gonum.org/v1/gonum/"},
 		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
+		"events/backup":                {"asem/domain", "asem/events", "asem/events/proof", "asem/events/seal", "github.com/google/uuid", "filippo.io/age", "github.com/klauspost/compress/zstd"},
 		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
 		"events/seal":                  {"asem/domain", "asem/events", "golang.org/x/crypto/"},
 		"events":                       {"asem/domain", "github.com/google/uuid", "github.com/segmentio/encoding/json", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},

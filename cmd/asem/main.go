@@ -30,6 +30,10 @@ type commands struct {
 	Export     exportCmd     `cmd:"" help:"Write a study's data for analysis as CSV."`
 	Simulate   simulateCmd   `cmd:"" help:"Make a synthetic study with known effects."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Build the read models anew from the log."`
+	Verify     verifyCmd     `cmd:"" help:"Prove that nothing in the log was changed."`
+	Backup     backupCmd     `cmd:"" help:"Copy the log to an encrypted file, while the study goes on."`
+	Restore    restoreCmd    `cmd:"" help:"Make a data folder or database from a backup."`
+	Key        keyCmd        `cmd:"" help:"Look after the master key."`
 	Erase      eraseCmd      `cmd:"" help:"Erase everything that was kept of one person."`
 	Token      tokenCmd      `cmd:"" help:"Give a researcher a token to read a study."`
 

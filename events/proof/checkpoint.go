@@ -54,10 +54,6 @@ func VerifierOf(signer string) (string, error) {
 // Sign signs the tree of a study as it stands and keeps the note beside the events. A tree that was signed at this size is not signed
 // again. A study without events has nothing to sign: the error has code not_found.
 func Sign(ctx context.Context, log events.Archive, signer, study string, now time.Time) (events.SignedTree, error) {
-	s, err := note.NewSigner(signer)
-	if err != nil {
-		return events.SignedTree{}, &domain.Error{Code: domain.Invalid, Path: "signer", Message: "the signing key is not one that asem makes"}
-	}
 	verifier, err := VerifierOf(signer)
 	if err != nil {
 		return events.SignedTree{}, err
@@ -80,12 +76,25 @@ func Sign(ctx context.Context, log events.Archive, signer, study string, now tim
 		}
 	}
 	c := Checkpoint{Study: study, Size: size, Root: root, Position: head, SignedAt: now}
+	text, err := SignCheckpoint(c, signer)
+	if err != nil {
+		return events.SignedTree{}, err
+	}
+	t := events.SignedTree{Study: study, Size: size, Position: head, Note: text, SignedAt: now.UTC().Truncate(time.Second)}
+	return t, log.AddSignedTree(ctx, t)
+}
+
+// SignCheckpoint returns the signed note of a checkpoint.
+func SignCheckpoint(c Checkpoint, signer string) (string, error) {
+	s, err := note.NewSigner(signer)
+	if err != nil {
+		return "", &domain.Error{Code: domain.Invalid, Path: "signer", Message: "the signing key is not one that asem makes"}
+	}
 	text, err := note.Sign(&note.Note{Text: c.text()}, s)
 	if err != nil {
-		return events.SignedTree{}, fmt.Errorf("sign the tree of study %s: %w", study, err)
+		return "", fmt.Errorf("sign the tree of study %s: %w", c.Study, err)
 	}
-	t := events.SignedTree{Study: study, Size: size, Position: head, Note: string(text), SignedAt: now.UTC().Truncate(time.Second)}
-	return t, log.AddSignedTree(ctx, t)
+	return string(text), nil
 }
 
 // Open checks a note's signature against the verifiers and returns what it says.

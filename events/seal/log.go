@@ -75,7 +75,7 @@ func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Vers
 	if err != nil {
 		return nil, err
 	}
-	return list, l.open(ctx, list)
+	return list, l.Unseal(ctx, list)
 }
 
 // Read implements [events.Log].
@@ -84,11 +84,11 @@ func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]eve
 	if err != nil {
 		return nil, err
 	}
-	return list, l.open(ctx, list)
+	return list, l.Unseal(ctx, list)
 }
 
-// open unseals events. One that does not open stays sealed, and its reader finds out; the others are none the worse.
-func (l *Log) open(ctx context.Context, list []events.Envelope) error {
+// Unseal opens events that were read from the log within. One that does not open stays sealed, and its reader finds out; the others are none the worse.
+func (l *Log) Unseal(ctx context.Context, list []events.Envelope) error {
 	owners := map[string]bool{}
 	for i := range list {
 		if list[i].Sealed {

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"asem/domain"
+	"asem/events"
+	"asem/events/backup"
+	"asem/events/proof"
+)
+
+// backupCmd copies the log to a file.
+type backupCmd struct {
+	storage
+	Dir         string `arg:"" help:"Folder of the backups." type:"path"`
+	KeepLast    int    `help:"Afterwards keep this many of the newest backups. With none of the keep flags all are kept." placeholder:"N"`
+	KeepDaily   int    `help:"Keep the last backup of each of so many days." placeholder:"N"`
+	KeepMonthly int    `help:"Keep the last backup of each of so many months." placeholder:"N"`
+}
+
+func (c *backupCmd) Help() string {
+	return `Writes everything that the log holds to a new file in the folder, encrypted under the master key, while the study goes on;
+and brings the folder's keyring up to date. Read models are not in it: they are built again from the log.
+The key file must be kept elsewhere: without it a backup is worthless, and with it everything can be read.
+
+Examples:
+  asem backup backups --data study --keep-daily 14 --keep-monthly 24
+  asem restore backups/asem-20261123T180000Z.backup --data restored`
+}
+
+// backupName is how the files are called: by the second in which they were begun, UTC.
+const backupTime = "20060102T150405Z"
+
+var backupName = regexp.MustCompile(`^asem-(\d{8}T\d{6}Z)\.backup$`)
+
+func (c *backupCmd) Run(ctx context.Context, io streams) error {
+	if c.KeepLast < 0 || c.KeepDaily < 0 || c.KeepMonthly < 0 {
+		return &domain.Error{Code: domain.Invalid, Path: "--keep", Message: "a number of backups to keep is negative"}
+	}
+	return c.withArchive(ctx, func(a *archived) error {
+		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+			return &domain.Error{Code: domain.Invalid, Path: c.Dir, Message: "the folder of the backups cannot be made", Err: err}
+		}
+		path := filepath.Join(c.Dir, "asem-"+time.Now().UTC().Format(backupTime)+".backup")
+		line := &progressLine{w: io.err}
+		s, err := a.backUp(ctx, path, func(done, head events.Position) { line.show("backing up", int64(done), int64(head)) })
+		line.end()
+		if err != nil {
+			return err
+		}
+		if err := backup.KeyringIn(c.Dir).Update(ctx, a.log); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.out, "%s: %d events up to position %d\n", path, s.Events, s.Head)
+		return c.prune(io)
+	})
+}
+
+// backUp writes a backup under a name that it only gets when it is whole and on the disk.
+func (a *archived) backUp(ctx context.Context, path string, progress backup.Progress) (s backup.Summary, err error) {
+	tmp, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return s, &domain.Error{Code: domain.Invalid, Path: path, Message: "the backup cannot be written here", Err: err}
+	}
+	s, err = backup.Write(ctx, tmp, a.log, a.keys, a.keys.Signer(), progress)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return s, errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return s, nil
+}
+
+// prune removes the backups that nothing asks to keep.
+func (c *backupCmd) prune(io streams) error {
+	if c.KeepLast+c.KeepDaily+c.KeepMonthly == 0 {
+		return nil
+	}
+	files, err := os.ReadDir(c.Dir)
+	if err != nil {
+		return fmt.Errorf("list the backups: %w", err)
+	}
+	var times []time.Time
+	for _, f := range files {
+		if m := backupName.FindStringSubmatch(f.Name()); m != nil {
+			if at, err := time.Parse(backupTime, m[1]); err == nil {
+				times = append(times, at)
+			}
+		}
+	}
+	for _, at := range expired(times, c.KeepLast, c.KeepDaily, c.KeepMonthly) {
+		name := "asem-" + at.Format(backupTime) + ".backup"
+		if err := os.Remove(filepath.Join(c.Dir, name)); err != nil {
+			return fmt.Errorf("remove an old backup: %w", err)
+		}
+		fmt.Fprintf(io.out, "removed %s\n", name)
+	}
+	return nil
+}
+
+// expired returns the times of the backups to be removed: all but the newest last, and the newest of each of so many days and
+// months that have one. The newest of all is never among them.
+func expired(times []time.Time, last, daily, monthly int) []time.Time {
+	times = slices.Clone(times)
+	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
+	keep := map[time.Time]bool{}
+	for _, rule := range []struct {
+		n      int
+		period string // layout under which times of one period are equal
+	}{{max(last, 1), backupTime}, {daily, "20060102"}, {monthly, "200601"}} {
+		seen := map[string]bool{}
+		for _, t := range times {
+			p := t.Format(rule.period)
+			if len(seen) < rule.n && !seen[p] {
+				seen[p], keep[t] = true, true
+			}
+		}
+	}
+	return slices.DeleteFunc(times, func(t time.Time) bool { return keep[t] })
+}
+
+// restoreCmd makes a log from a backup.
+type restoreCmd struct {
+	storage
+	File     string `arg:"" help:"The backup." type:"existingfile"`
+	Position int64  `help:"Restore only up to this position of the log." placeholder:"N"`
+}
+
+func (c *restoreCmd) Help() string {
+	return `Fills an empty data folder or database from a backup, checks it against the signed trees in the backup, and builds the read
+models. The keyring must lie beside the backup, and the key file must be the one the backup was made with (ASEM_MASTER_KEY_FILE).
+Who was erased after the backup was made stays erased.
+
+Example:
+  asem restore backups/asem-20261123T180000Z.backup --data restored --master-key-file /safe/keys`
+}
+
+func (c *restoreCmd) Run(ctx context.Context, io streams) error {
+	if c.Postgres == "" {
+		if _, err := os.Stat(filepath.Join(c.Data, "log.db")); err == nil {
+			return &domain.Error{Code: domain.Conflict, Path: c.Data, Message: "there is a log already; a backup is restored to an empty folder"}
+		}
+	}
+	if _, err := os.Stat(c.keyFile()); err != nil {
+		return &domain.Error{Code: domain.NotFound, Path: c.keyFile(), Message: "there is no key file; name the one the backup was made with by --master-key-file", Err: err}
+	}
+	line := &progressLine{w: io.err}
+	defer line.end()
+	err := c.restore(ctx, io, line)
+	if err != nil && c.Postgres == "" { // nothing half-written is left behind
+		for _, f := range []string{"log.db", "log.db-wal", "log.db-shm"} {
+			_ = os.Remove(filepath.Join(c.Data, f)) // it may not have been made
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, func(h *house) error { return nil })
+}
+
+func (c *restoreCmd) restore(ctx context.Context, io streams, line *progressLine) error {
+	if c.Postgres == "" {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return &domain.Error{Code: domain.Invalid, Path: c.Data, Message: "the data folder cannot be made", Err: err}
+		}
+	}
+	a, err := c.openArchive(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.fill(ctx, a, io, line), a.log.Close())
+}
+
+func (c *restoreCmd) fill(ctx context.Context, a *archived, out streams, line *progressLine) error {
+	verifier, err := proof.VerifierOf(a.keys.Signer())
+	if err != nil {
+		return err
+	}
+	s, err := backup.Restore(ctx, openBackup(c.File), a.log, a.keys, events.Position(c.Position),
+		func(done, head events.Position) { line.show("restoring", int64(done), int64(head)) }, verifier)
+	if err != nil {
+		return err
+	}
+	if err := backup.KeyringIn(filepath.Dir(c.File)).Restore(ctx, a.log); err != nil {
+		return err
+	}
+	r, err := a.verify(ctx, nil, func(done, head events.Position) { line.show("checking", int64(done), int64(head)) })
+	line.end()
+	if err != nil {
+		return err
+	}
+	if len(r.Findings) > 0 {
+		return fmt.Errorf("the restored log is not in order: %s", r.Findings[0])
+	}
+	fmt.Fprintf(out.out, "restored %d events up to position %d; checked\n", r.Events, s.Head)
+	return nil
+}
