@@ -74,8 +74,22 @@ func (p *Projection) Version() int { return p.version }
 var ErrRebuilding = errors.New("the read model is being rebuilt")
 
 // Checkpoint returns the position of the last event applied; 0 before the first. Whoever applies events reads the log
-// from there. To watch a read model, see [Store.States].
+// from there, and asks again after an [ErrRebuilding]. To watch a read model, see [Store.States].
 func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
+	at, err := p.checkpoint(ctx)
+	if errors.Is(err, sql.ErrNoRows) { // PostgreSQL has crashed and emptied the tables
+		if err = p.store.create(ctx); err == nil {
+			at, err = p.checkpoint(ctx)
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the checkpoint of %s: %w", p.name, err)
+	}
+	p.reached.Store(int64(at))
+	return at, nil
+}
+
+func (p *Projection) checkpoint(ctx context.Context) (events.Position, error) {
 	at := events.Position(-1)
 	rows, err := p.store.query(ctx, `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2`, p.name, p.version)
 	if err == nil {
@@ -84,11 +98,7 @@ func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
 	if err == nil && at < 0 {
 		err = sql.ErrNoRows
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read the checkpoint of %s: %w", p.name, err)
-	}
-	p.remember(at)
-	return at, nil
+	return at, err
 }
 
 func (p *Projection) remember(at events.Position) {
@@ -207,6 +217,9 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 RETURNING position`, p.name, p.version)
 	if err == nil {
 		err = row.Scan(&before)
+	}
+	if errors.Is(err, sql.ErrNoRows) { // PostgreSQL has crashed and emptied the tables
+		return fmt.Errorf("apply to %s: %w", p.name, ErrRebuilding)
 	}
 	if err != nil {
 		return fmt.Errorf("lock the checkpoint of %s: %w", p.name, err)

@@ -8,7 +8,7 @@ import (
 )
 
 // Server is a throw-away PostgreSQL server. On this system none can be started.
-type Server struct{ DSN string }
+type Server struct{ DSN, Dir string }
 
 func startServer() (*Server, error) {
 	return nil, errors.New("a server is started on Unix systems only")

@@ -24,6 +24,7 @@ import (
 // Server is a throw-away PostgreSQL server with fsync on. It dies with the process that started it.
 type Server struct {
 	DSN string // key=value pairs
+	Dir string // with everything that the server keeps
 
 	bin, dir string
 	as       *syscall.Credential // nil: the user who runs the tests
@@ -61,7 +62,7 @@ func startServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, dir: dir, DSN: "host=" + dir + " user=asem dbname=postgres"}
+	s := &Server{bin: bin, dir: dir, Dir: dir, DSN: "host=" + dir + " user=asem dbname=postgres"}
 	if err := s.setUp(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

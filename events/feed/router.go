@@ -170,8 +170,10 @@ func Forward(ctx context.Context, log events.Log, to message.Publisher, topic st
 			m.Nack()
 			continue
 		}
-		if batch := Batch(m); acked != nil {
-			acked(batch[len(batch)-1].Position)
+		batch := Batch(m)
+		after = batch[len(batch)-1].Position
+		if acked != nil {
+			acked(after)
 		}
 		m.Ack()
 	}

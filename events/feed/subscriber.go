@@ -31,7 +31,8 @@ const (
 
 // Config says how a subscriber follows the log.
 type Config struct {
-	// From returns the position behind which a subscription to a topic begins. nil: the start of the log.
+	// From returns the position behind which a subscription to a topic begins, and behind which it goes on after a message
+	// was refused. nil: the start of the log, and after a refusal the same message again.
 	From func(ctx context.Context, topic string) (events.Position, error)
 	// Match chooses the events of a topic. nil: all.
 	Match func(topic string, e events.Envelope) bool
@@ -131,8 +132,14 @@ func (s *Subscriber) follow(ctx context.Context, topic string, after events.Posi
 		for len(list) > 0 {
 			n := s.take(topic, list)
 			last := list[n.used-1].Position
-			if len(n.batch) > 0 && !s.deliver(ctx, n.batch, out) {
-				return
+			if len(n.batch) > 0 {
+				switch from, ok := s.deliver(ctx, topic, n.batch, out); {
+				case !ok:
+					return
+				case from != nil:
+					after, list = *from, nil
+					continue
+				}
 			}
 			after, list = last, list[n.used:]
 		}
@@ -160,8 +167,8 @@ func (s *Subscriber) take(topic string, list []events.Envelope) (t taken) {
 	return t
 }
 
-// deliver sends a batch until it is acknowledged. It reports false when ctx ended first.
-func (s *Subscriber) deliver(ctx context.Context, batch []events.Envelope, out chan<- *message.Message) bool {
+// deliver sends a batch until it is acknowledged. It reports false when ctx ended first, and a position when the subscription has to go on elsewhere.
+func (s *Subscriber) deliver(ctx context.Context, topic string, batch []events.Envelope, out chan<- *message.Message) (*events.Position, bool) {
 	for tries := 0; ; tries++ {
 		m := s.message(ctx, batch)
 		msgCtx, cancel := context.WithCancel(m.Context())
@@ -170,20 +177,26 @@ func (s *Subscriber) deliver(ctx context.Context, batch []events.Envelope, out c
 		case out <- m:
 		case <-ctx.Done():
 			cancel()
-			return false
+			return nil, false
 		}
 		select {
 		case <-m.Acked():
 			cancel()
-			return true
+			return nil, true
 		case <-m.Nacked():
 			cancel()
 			if !sleep(ctx, s.cfg.Backoff(tries)) {
-				return false
+				return nil, false
+			}
+			if s.cfg.From == nil {
+				continue
+			}
+			if from, err := s.cfg.From(ctx, topic); err == nil && from != batch[0].Position-1 {
+				return &from, true
 			}
 		case <-ctx.Done():
 			cancel()
-			return false
+			return nil, false
 		}
 	}
 }
