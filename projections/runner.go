@@ -17,9 +17,6 @@ type Reader interface {
 // Progress is told how far a rebuild or catch-up has come.
 type Progress func(done, head events.Position)
 
-// readAhead is how many events are read and decoded at a time.
-const readAhead = 2000
-
 // CatchUp brings projections up to the head that the log has when it is called. Each event is read and
 // decoded once for all of them. progress may be nil.
 func CatchUp(ctx context.Context, log Reader, projections []*Projection, progress Progress) error {
@@ -78,24 +75,14 @@ func readDecoded(ctx context.Context, log Reader, after, head events.Position, p
 	batches, failed := make(chan []decoded, 1), make(chan error, 1)
 	go func() {
 		defer close(batches)
-		for after < head {
-			read, err := log.Read(ctx, after, readAhead)
-			if err != nil || len(read) == 0 {
-				if err != nil {
-					err = fmt.Errorf("read the log after %d: %w", after, err)
-				}
-				failed <- err
-				return
-			}
-			after = read[len(read)-1].Position
+		failed <- events.Scan(ctx, log, after, head, func(read []events.Envelope) error {
 			select {
 			case batches <- decodeFor(read, func(name string) bool { return wanted[name] }):
+				return nil
 			case <-ctx.Done():
-				failed <- ctx.Err()
-				return
+				return ctx.Err()
 			}
-		}
-		failed <- nil
+		})
 	}()
 	return batches, failed
 }

@@ -199,6 +199,8 @@ func (l *Log) write(ctx context.Context, what string, do func(*sql.Tx) error) er
 	if l.closed.Load() {
 		return events.ErrClosed
 	}
+	l.turn.Lock() // waiting here is fairer than waiting for the file's lock
+	defer l.turn.Unlock()
 	tx, err := l.keeper.BeginTx(ctx, nil)
 	if err == nil {
 		if err = do(tx); err != nil {
