@@ -81,6 +81,7 @@ func newStudyTypes(s *schema) {
 		return stateOf(ctx).now.Position(), nil
 	})
 	s.complianceFields()
+	s.proofFields()
 }
 
 // waveCount and diaryCount are rows of a study's compliance.

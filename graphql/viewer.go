@@ -36,6 +36,7 @@ var (
 type state struct {
 	viewer Viewer
 	store  *projections.Store
+	ledger Ledger // nil: there is none
 	now    projections.View
 	at     map[projections.View]*loaders
 	study  map[string]projections.Study

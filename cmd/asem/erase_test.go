@@ -58,6 +58,13 @@ func observe(t *testing.T, s storage, io streams) {
 	}))
 }
 
+// observeMore stores something more about the couple.
+func observeMore(t *testing.T, h *house) {
+	_, err := h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.CorrectScore{Study: "S", Couple: "1", Role: "B", Wave: 1, Construct: "quality", Value: 42, Reason: "misread"}})
+	require.NoError(t, err)
+	require.NoError(t, h.catchUp(t.Context()))
+}
+
 // grep returns the files below folders that hold one of the texts.
 func grep(t *testing.T, texts []string, dirs ...string) []string {
 	var hits []string

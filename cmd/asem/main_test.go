@@ -240,7 +240,7 @@ func trajectoriesOf(t *testing.T, at []string, study, construct string) map[stri
 	}
 	got := map[string]float64{}
 	require.NoError(t, s.with(context.Background(), func(h *house) error {
-		api, err := graphql.New(graphql.Config{Store: h.read, Logger: slog.New(slog.DiscardHandler), Authenticate: func(*http.Request) (graphql.Viewer, error) {
+		api, err := graphql.New(graphql.Config{Store: h.read, Ledger: ledger{h.archive, h.keys.Signer()}, Logger: slog.New(slog.DiscardHandler), Authenticate: func(*http.Request) (graphql.Viewer, error) {
 			return graphql.Viewer{Role: domain.ActorResearcher, Studies: []string{study}}, nil
 		}})
 		if err != nil {

@@ -80,7 +80,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		return errors.Join(err, listener.Close())
 	}
 	go func() { following <- follower.Run(ctx) }()
-	api, err := graphql.New(graphql.Config{Store: h.read, Authenticate: s.authenticate, Logger: log})
+	api, err := graphql.New(graphql.Config{Store: h.read, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: s.authenticate, Logger: log})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

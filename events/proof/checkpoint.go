@@ -58,11 +58,7 @@ func Sign(ctx context.Context, log events.Archive, signer, study string, now tim
 	if err != nil {
 		return events.SignedTree{}, err
 	}
-	head, err := log.Head(ctx) // before the tree: it then holds everything up to here
-	if err != nil {
-		return events.SignedTree{}, err
-	}
-	size, root, err := Root(ctx, log, study)
+	c, err := Current(ctx, log, study, now)
 	if err != nil {
 		return events.SignedTree{}, err
 	}
@@ -70,18 +66,27 @@ func Sign(ctx context.Context, log events.Archive, signer, study string, now tim
 	if err != nil {
 		return events.SignedTree{}, err
 	}
-	if n := len(before); n > 0 && before[n-1].Size == size {
-		if c, err := Open(before[n-1].Note, verifier); err == nil && c.Root == root {
+	if n := len(before); n > 0 && before[n-1].Size == c.Size {
+		if old, err := Open(before[n-1].Note, verifier); err == nil && old.Root == c.Root {
 			return before[n-1], nil
 		}
 	}
-	c := Checkpoint{Study: study, Size: size, Root: root, Position: head, SignedAt: now}
 	text, err := SignCheckpoint(c, signer)
 	if err != nil {
 		return events.SignedTree{}, err
 	}
-	t := events.SignedTree{Study: study, Size: size, Position: head, Note: text, SignedAt: now.UTC().Truncate(time.Second)}
+	t := events.SignedTree{Study: study, Size: c.Size, Position: c.Position, Note: text, SignedAt: now.UTC().Truncate(time.Second)}
 	return t, log.AddSignedTree(ctx, t)
+}
+
+// Current returns the checkpoint of a study's tree as it stands. A study without events is an error with code not_found.
+func Current(ctx context.Context, log events.Archive, study string, now time.Time) (Checkpoint, error) {
+	head, err := log.Head(ctx) // before the tree: it then holds everything up to here
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	size, root, err := Root(ctx, log, study)
+	return Checkpoint{Study: study, Size: size, Root: root, Position: head, SignedAt: now}, err
 }
 
 // SignCheckpoint returns the signed note of a checkpoint.
