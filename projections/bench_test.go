@@ -98,7 +98,7 @@ func benchRebuild(b *testing.B, s *Store, n int) {
 	log := newLargeStudy(b, n)
 	b.ReportAllocs()
 	for b.Loop() {
-		require.NoError(b, Rebuild(b.Context(), log, All(s), nil))
+		require.NoError(b, Rebuild(b.Context(), log, s, 0, nil))
 	}
 	b.ReportMetric(float64(b.N)*float64(log.head)/b.Elapsed().Seconds(), "events/s")
 	if peak, ok := peakMemory(); ok {

@@ -57,6 +57,8 @@ func on[E domain.Event](apply func(ctx context.Context, tx *Tx, at events.Envelo
 type Projection struct {
 	definition
 	store *Store
+	build string // names the rebuild that this handle serves; empty: the handle applies live events
+	slot  string // that the rebuild fills
 
 	reached     atomic.Int64                        // the furthest checkpoint that whoever uses this handle was told
 	turn        turns                               // held while a batch is applied; guards what follows
@@ -91,7 +93,11 @@ func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
 
 func (p *Projection) checkpoint(ctx context.Context) (events.Position, error) {
 	at := events.Position(-1)
-	rows, err := p.store.query(ctx, `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2`, p.name, p.version)
+	text, args := `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2 AND slot = (SELECT slot FROM active_slot)`, []any{p.name, p.version}
+	if p.build != "" {
+		text, args = `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2 AND slot = $3`, append(args, p.slot)
+	}
+	rows, err := p.store.query(ctx, "", text, args...)
 	if err == nil {
 		err = each(rows, func(scan scanner) error { return scan(&at) })
 	}
@@ -210,11 +216,14 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	}
 	defer done()
 	tx := &Tx{tx: sqlTx, projection: p}
+	if tx.slot, err = p.slotIn(ctx, tx); err != nil {
+		return fmt.Errorf("apply to %s: %w", p.name, err)
+	}
 
 	// Writing the row locks it: of two processes with the same batch the second waits here, and
 	// then finds the work done.
 	var before events.Position
-	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 RETURNING position`, p.name, p.version)
+	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 AND slot = $3 RETURNING position`, p.name, p.version, tx.slot)
 	if err == nil {
 		err = row.Scan(&before)
 	}
@@ -237,8 +246,8 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 		return err
 	}
 	last := batch[len(batch)-1].at
-	if err := tx.Exec(ctx, `UPDATE checkpoint SET position = $3, recorded_at = $4, updated_at = $5 WHERE projection = $1 AND version = $2`,
-		p.name, p.version, int64(last.Position), micros(last.RecordedAt), micros(p.store.now())); err != nil {
+	if err := tx.Exec(ctx, `UPDATE checkpoint SET position = $4, recorded_at = $5, updated_at = $6 WHERE projection = $1 AND version = $2 AND slot = $3`,
+		p.name, p.version, tx.slot, int64(last.Position), micros(last.RecordedAt), micros(p.store.now())); err != nil {
 		return fmt.Errorf("apply to %s: %w", p.name, err)
 	}
 	if err := sqlTx.Commit(); err != nil {
@@ -247,6 +256,30 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	p.remember(last.Position)
 	p.store.notify()
 	return nil
+}
+
+// slotIn returns the slot that the transaction writes to, and keeps it from being swapped until its end.
+func (p *Projection) slotIn(ctx context.Context, tx *Tx) (string, error) {
+	text := `SELECT slot, build FROM active_slot`
+	if p.store.dialect == PostgreSQL {
+		text += ` FOR SHARE`
+	}
+	var active, build string
+	row, err := tx.queryRow(ctx, text)
+	if err == nil {
+		err = row.Scan(&active, &build)
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // PostgreSQL has crashed and emptied the tables
+		return "", ErrRebuilding
+	case err != nil:
+		return "", err
+	case p.build == "":
+		return active, nil
+	case p.build != build:
+		return "", errors.New("another rebuild has taken over")
+	}
+	return p.slot, nil
 }
 
 // begin starts a transaction when it is this projection's turn. done rolls back whatever was not
@@ -295,33 +328,6 @@ func (p *Projection) handle(ctx context.Context, tx *Tx, batch []decoded) error 
 	return nil
 }
 
-// anew returns a second handle, which has reached nothing yet. It takes turns with the first.
-func (p *Projection) anew() *Projection {
-	return &Projection{definition: p.definition, store: p.store, turn: p.turn}
-}
-
-// reset empties the read model and puts its checkpoint before the first event.
-func (p *Projection) reset(ctx context.Context) error {
-	sqlTx, done, err := p.begin(ctx)
-	if err != nil {
-		return fmt.Errorf("empty %s: %w", p.name, err)
-	}
-	defer done()
-	p.instruments = nil
-	p.reached.Store(0)
-	if err := p.store.empty(ctx, sqlTx, p.tables()); err != nil {
-		return fmt.Errorf("empty %s: %w", p.name, err)
-	}
-	if _, err := sqlTx.ExecContext(ctx, `UPDATE checkpoint SET position = 0, recorded_at = 0, updated_at = $3 WHERE projection = $1 AND version = $2`,
-		p.name, p.version, micros(p.store.now())); err != nil {
-		return fmt.Errorf("empty %s: %w", p.name, err)
-	}
-	if err := sqlTx.Commit(); err != nil {
-		return fmt.Errorf("empty %s: %w", p.name, err)
-	}
-	return nil
-}
-
 // empty removes all rows of tables.
 func (s *Store) empty(ctx context.Context, tx *sql.Tx, tables []string) error {
 	if s.dialect == PostgreSQL { // where a DELETE would leave every row behind as dead weight
@@ -334,13 +340,4 @@ func (s *Store) empty(ctx context.Context, tx *sql.Tx, tables []string) error {
 		}
 	}
 	return nil
-}
-
-// tables lists the names of the model's tables in the database.
-func (p *Projection) tables() []string {
-	var names []string
-	for _, m := range createTable.FindAllStringSubmatch(p.schema, -1) {
-		names = append(names, p.store.tables[m[1]])
-	}
-	return names
 }

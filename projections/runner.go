@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"asem/domain"
 	"asem/events"
@@ -50,18 +51,66 @@ func CatchUp(ctx context.Context, log Reader, projections []*Projection, progres
 	return <-readErr
 }
 
-// Rebuild empties projections and builds them again from the first event. Until it has finished, what is
-// read from them is incomplete, and whoever else applies events to them is refused with [ErrRebuilding].
-// progress may be nil.
-func Rebuild(ctx context.Context, log Reader, projections []*Projection, progress Progress) error {
-	anew := make([]*Projection, len(projections))
-	for i, p := range projections {
-		anew[i] = p.anew()
-		if err := anew[i].reset(ctx); err != nil {
+// Grace is how long the slot that a rebuild replaced is left alone, for whoever still reads from it: longer than any request lasts.
+const Grace = 30 * time.Second
+
+// Rebuild builds all read models again from the first event, in the slot that is not read, while events go on being applied to the other. When it
+// has caught up the two change places. Views that stand on the old one may be read on during grace, then it is
+// emptied. If a rebuild fails, or the process dies, the read models are as they were. A second rebuild at the same time is refused
+// with code conflict. progress may be nil.
+func Rebuild(ctx context.Context, log Reader, s *Store, grace time.Duration, progress Progress) error {
+	r, err := s.beginRebuild(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.run(ctx, log, progress); err != nil {
+		r.giveUp()
+		return err
+	}
+	s.notify()
+	select {
+	case <-ctx.Done():
+		return nil // done all the same; the next rebuild empties the old slot
+	case <-time.After(grace):
+	}
+	return s.emptyOther(ctx)
+}
+
+// emptyOther empties the slot that is not read, unless a rebuild fills it, which did so itself.
+func (s *Store) emptyOther(ctx context.Context) error {
+	claim, err := s.beginRebuild(ctx)
+	if domain.CodeOf(err) == domain.Conflict {
+		return nil
+	}
+	if claim != nil {
+		claim.giveUp()
+	}
+	return err
+}
+
+func (r *rebuild) run(ctx context.Context, log Reader, progress Progress) error {
+	beaten := r.store.now()
+	told := func(done, head events.Position) {
+		if now := r.store.now(); now.Sub(beaten) > deadAfter/6 && r.beat(ctx) == nil {
+			beaten = now
+		}
+		if progress != nil {
+			progress(done, head)
+		}
+	}
+	for {
+		if err := CatchUp(ctx, log, r.projections, told); err != nil {
+			return err
+		}
+		head, err := log.Head(ctx)
+		if err != nil {
+			return fmt.Errorf("find the head of the log: %w", err)
+		}
+		swapped, err := r.swap(ctx, head)
+		if err != nil || swapped {
 			return err
 		}
 	}
-	return CatchUp(ctx, log, anew, progress)
 }
 
 // readDecoded reads the log ahead of whoever applies it: on two cores, decoding the next batch costs no time.

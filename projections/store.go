@@ -35,7 +35,7 @@ type Store struct {
 	writer, reader *sql.DB
 	dialect        Dialect
 	now            func() time.Time
-	tables         map[string]string // logical name -> name with the version of its projection
+	tables         map[string]string // logical name -> name with the version of its projection, without the slot
 	projections    []*Projection
 
 	writeStmts, readStmts stmts
@@ -67,7 +67,11 @@ func NewStore(ctx context.Context, writer, reader *sql.DB, dialect Dialect) (*St
 		}
 		s.projections = append(s.projections, &Projection{definition: d, store: s, turn: make(turns, 1)})
 	}
-	if err := s.create(ctx); err != nil {
+	err := s.dropOldLayout(ctx)
+	if err == nil {
+		err = s.create(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create the read models: %w", err)
 	}
 	return s, nil
@@ -79,17 +83,7 @@ func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Cl
 // All lists the projections of a store, in the order in which their events begin.
 func All(s *Store) []*Projection { return s.projections }
 
-const checkpointSchema = `
-CREATE TABLE IF NOT EXISTS checkpoint (
-	projection  TEXT NOT NULL,
-	version     BIGINT NOT NULL,
-	position    BIGINT NOT NULL, -- of the last event applied
-	recorded_at BIGINT NOT NULL, -- of that event
-	updated_at  BIGINT NOT NULL, -- when it was applied
-	PRIMARY KEY (projection, version)
-)`
-
-// create makes the tables of every projection that has no checkpoint yet.
+// create makes the tables of every projection that lacks them, in both slots.
 func (s *Store) create(ctx context.Context) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
@@ -102,17 +96,18 @@ func (s *Store) create(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, s.disposable(checkpointSchema)); err != nil {
+	if _, err := tx.ExecContext(ctx, s.disposable(slotSchema)); err != nil {
 		return err
 	}
 	for _, p := range s.projections {
-		if _, err := tx.ExecContext(ctx, s.disposable(s.expand(p.schema))); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO checkpoint (projection, version, position, recorded_at, updated_at)
-			VALUES ($1, $2, 0, 0, $3) ON CONFLICT DO NOTHING`, p.name, p.version, micros(s.now())); err != nil {
-			return err
+		for _, slot := range slots {
+			if _, err := tx.ExecContext(ctx, s.disposable(s.expand(p.schema, slot))); err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO checkpoint (projection, version, slot, position, recorded_at, updated_at)
+				VALUES ($1, $2, $3, 0, 0, $4) ON CONFLICT DO NOTHING`, p.name, p.version, slot, micros(s.now())); err != nil {
+				return err
+			}
 		}
 	}
 	return tx.Commit()
@@ -129,14 +124,14 @@ func (s *Store) disposable(schema string) string {
 
 var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
 
-// expand replaces {score} by the name that the table has in the version this program reads and writes.
-func (s *Store) expand(text string) string {
+// expand replaces {score} by the name that the table has in the version this program reads and writes, in a slot.
+func (s *Store) expand(text, slot string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(m string) string {
 		name, ok := s.tables[m[1:len(m)-1]]
 		if !ok {
 			panic("projections: no read model has a table " + m)
 		}
-		return name
+		return name + "_" + slot
 	})
 }
 
@@ -158,29 +153,32 @@ func (t turns) give() { <-t }
 type stmts struct {
 	db *sql.DB
 	mu sync.RWMutex
-	by map[string]*sql.Stmt
+	by map[slotText]*sql.Stmt
 }
 
-func (c *stmts) get(ctx context.Context, s *Store, text string) (*sql.Stmt, error) {
+type slotText struct{ text, slot string }
+
+func (c *stmts) get(ctx context.Context, s *Store, text, slot string) (*sql.Stmt, error) {
+	k := slotText{text, slot}
 	c.mu.RLock()
-	stmt, ok := c.by[text]
+	stmt, ok := c.by[k]
 	c.mu.RUnlock()
 	if ok {
 		return stmt, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if stmt, ok := c.by[text]; ok {
+	if stmt, ok := c.by[k]; ok {
 		return stmt, nil
 	}
-	stmt, err := c.db.PrepareContext(ctx, s.expand(text)) //nolint:sqlclosecheck // lives as long as the database
+	stmt, err := c.db.PrepareContext(ctx, s.expand(text, slot)) //nolint:sqlclosecheck // lives as long as the database
 	if err != nil {
 		return nil, fmt.Errorf("prepare a statement: %w", err)
 	}
 	if c.by == nil {
-		c.by = map[string]*sql.Stmt{}
+		c.by = map[slotText]*sql.Stmt{}
 	}
-	c.by[text] = stmt
+	c.by[k] = stmt
 	return stmt, nil
 }
 
@@ -195,15 +193,21 @@ type State struct {
 
 // States tells how far each projection has come, in the order of [All].
 func (s *Store) States(ctx context.Context) ([]State, error) {
-	rows, err := s.query(ctx, `SELECT projection, version, position, recorded_at, updated_at FROM checkpoint`)
+	_, states, err := s.standing(ctx)
+	return states, err
+}
+
+// standing tells which slot is read, and how far each projection has come in it.
+func (s *Store) standing(ctx context.Context) (slot string, states []State, err error) {
+	rows, err := s.query(ctx, "", `SELECT a.slot, c.projection, c.version, c.position, c.recorded_at, c.updated_at FROM active_slot a JOIN checkpoint c ON c.slot = a.slot`)
 	if err != nil {
-		return nil, fmt.Errorf("read the checkpoints: %w", err)
+		return "", nil, fmt.Errorf("read the checkpoints: %w", err)
 	}
-	byName := map[string]State{}
+	slot, byName := slots[0], map[string]State{}
 	err = each(rows, func(scan scanner) error {
 		var c State
 		var recorded, updated int64
-		if err := scan(&c.Projection, &c.Version, &c.Position, &recorded, &updated); err != nil {
+		if err := scan(&slot, &c.Projection, &c.Version, &c.Position, &recorded, &updated); err != nil {
 			return err
 		}
 		c.RecordedAt, c.UpdatedAt = timeOf(recorded), timeOf(updated)
@@ -211,9 +215,8 @@ func (s *Store) States(ctx context.Context) ([]State, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the checkpoints: %w", err)
+		return "", nil, fmt.Errorf("read the checkpoints: %w", err)
 	}
-	states := make([]State, 0, len(s.projections))
 	for _, p := range s.projections {
 		c, ok := byName[fmt.Sprintf("%s %d", p.name, p.version)]
 		if !ok { // emptied by a crash of PostgreSQL
@@ -221,20 +224,24 @@ func (s *Store) States(ctx context.Context) ([]State, error) {
 		}
 		states = append(states, c)
 	}
-	return states, nil
+	return slot, states, nil
 }
 
 // Position returns the position up to which every read model has seen the log.
 func (s *Store) Position(ctx context.Context) (events.Position, error) {
-	states, err := s.States(ctx)
+	_, states, err := s.standing(ctx)
 	if err != nil {
 		return 0, err
 	}
+	return slowest(states), nil
+}
+
+func slowest(states []State) events.Position {
 	at := events.Position(forever)
 	for _, c := range states {
 		at = min(at, c.Position)
 	}
-	return at, nil
+	return at
 }
 
 // waitStep bounds how long a wait relies on the notification of this process alone: another process
@@ -282,10 +289,10 @@ func (s *Store) notify() {
 // of its rows shows here.
 func (s *Store) Reads() int64 { return s.reads.Load() }
 
-// query reads with a prepared statement.
-func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+// query reads from a slot with a prepared statement.
+func (s *Store) query(ctx context.Context, slot, text string, args ...any) (*sql.Rows, error) {
 	s.reads.Add(1)
-	stmt, err := s.readStmts.get(ctx, s, text) //nolint:sqlclosecheck // shared
+	stmt, err := s.readStmts.get(ctx, s, text, slot) //nolint:sqlclosecheck // shared
 	if err != nil {
 		return nil, err
 	}

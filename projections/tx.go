@@ -17,6 +17,7 @@ var createTable = regexp.MustCompile(`CREATE TABLE IF NOT EXISTS \{([a-z_]+)\}`)
 type Tx struct {
 	tx         *sql.Tx
 	projection *Projection
+	slot       string // of the tables
 	pending    []*pendingRows
 }
 
@@ -132,7 +133,7 @@ func (t *Tx) flush(ctx context.Context) error {
 
 func (t *Tx) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	s := t.projection.store
-	stmt, err := s.writeStmts.get(ctx, s, text)
+	stmt, err := s.writeStmts.get(ctx, s, text, t.slot)
 	if err != nil {
 		return nil, err
 	}

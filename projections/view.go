@@ -19,6 +19,7 @@ type AsOf struct {
 // although the read models are brought up to date one by one: a view never stands after the slowest.
 type View struct {
 	store *Store
+	slot  string // that it reads from, also after a rebuild has put another in its place
 	at    events.Position
 }
 
@@ -28,30 +29,31 @@ func (v View) Position() events.Position { return v.at }
 // View returns the read side as of a moment. A position that the read models have not reached, and one
 // below 0, is an error with code invalid; a time before the first event is the empty log.
 func (s *Store) View(ctx context.Context, asOf AsOf) (View, error) {
-	head, err := s.Position(ctx)
+	slot, states, err := s.standing(ctx)
 	if err != nil {
 		return View{}, err
 	}
+	head := slowest(states)
 	switch {
 	case asOf.Position != 0 && !asOf.RecordedAt.IsZero():
 		return View{}, invalid("asOf", "both a position and a time are given; expected at most one")
 	case asOf.Position < 0 || asOf.Position > head:
 		return View{}, invalid("asOf", "position %d cannot be read; expected 1 to %d", asOf.Position, head)
 	case asOf.Position > 0:
-		return View{s, asOf.Position}, nil
+		return View{s, slot, asOf.Position}, nil
 	case asOf.RecordedAt.IsZero():
-		return View{s, head}, nil
+		return View{s, slot, head}, nil
 	}
-	at, err := s.positionAt(ctx, asOf.RecordedAt)
+	at, err := s.positionAt(ctx, slot, asOf.RecordedAt)
 	if err != nil {
 		return View{}, fmt.Errorf("find the position of a time: %w", err)
 	}
-	return View{s, min(at, head)}, nil
+	return View{s, slot, min(at, head)}, nil
 }
 
 // read runs a query and calls f for each row. The position of the view is always parameter 1.
 func (v View) read(ctx context.Context, what, text string, args []any, f func(scanner) error) error {
-	rows, err := v.store.query(ctx, text, append([]any{int64(v.at)}, args...)...)
+	rows, err := v.store.query(ctx, v.slot, text, append([]any{int64(v.at)}, args...)...)
 	if err == nil {
 		err = each(rows, f)
 	}

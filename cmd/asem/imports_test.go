@@ -31,7 +31,7 @@ var (
 		"events/postgres":              {"asem/domain", "asem/events", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"events/feed":                  {"asem/events", "github.com/google/uuid", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill/", "github.com/prometheus/client_golang/"},
 		"events/eventstest":            {"asem/domain", "asem/events", "github.com/", "pgregory.net/rapid", "golang.org/x/sync/"},
-		"projections":                  {"asem/domain", "asem/events", "asem/analysis/"},
+		"projections":                  {"github.com/google/uuid", "asem/domain", "asem/events", "asem/analysis/"},
 		"graphql":                      {"asem/domain", "asem/projections", "github.com/graphql-go/graphql", "github.com/graphql-go/graphql/", "github.com/hashicorp/golang-lru/v2", "github.com/google/uuid"},
 		"cmd/asem":                     {""},
 		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql"},

@@ -189,14 +189,21 @@ type progressLine struct {
 }
 
 func (p *progressLine) show(what string, done, all int64) {
-	if f, ok := p.w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) || all <= 0 {
-		return
+	if all > 0 {
+		p.write(fmt.Sprintf("%s: %d %%", what, 100*done/all))
 	}
-	line := fmt.Sprintf("%s: %d %%", what, 100*done/all)
+}
+
+// write writes the line anew, and reports false where nobody looks.
+func (p *progressLine) write(line string) bool {
+	if f, ok := p.w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+		return false
+	}
 	if line != p.last {
 		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
 		p.last = line
 	}
+	return true
 }
 
 // end takes the line away.
