@@ -89,6 +89,8 @@ var (
 	ErrClosed = errors.New("the log is closed")
 	// ErrUnknownType: a stored event has a type or schema that this program does not know.
 	ErrUnknownType = errors.New("unknown event type")
+	// ErrFenced: another replica has taken over what this one drove along the log.
+	ErrFenced = errors.New("another replica leads")
 	// ErrFull: the disk or the database has no room. Nothing of the append was stored.
 	ErrFull = errors.New("no room left to store events")
 )

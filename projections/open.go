@@ -93,7 +93,11 @@ func OpenPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		db.Close()
 		return nil, fmt.Errorf("create schema %s: %w", schema, err)
 	}
-	return newStore(ctx, db, db, PostgreSQL)
+	store, err := newStore(ctx, db, db, PostgreSQL)
+	if err == nil {
+		store.schema = schema
+	}
+	return store, err
 }
 
 // withSettings adds settings of the session to a connection string. What it refuses it does not repeat: there is

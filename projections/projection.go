@@ -60,6 +60,7 @@ type Projection struct {
 	build string // names the rebuild that this handle serves; empty: the handle applies live events
 	slot  string // that the rebuild fills
 
+	epoch       atomic.Int64                        // under which this process leads; 0: it never did, and applies beside whoever leads
 	reached     atomic.Int64                        // the furthest checkpoint that whoever uses this handle was told
 	turn        turns                               // held while a batch is applied; guards what follows
 	instruments map[instrumentKey]domain.Instrument // read before; a version of an instrument never changes
@@ -223,15 +224,19 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	// Writing the row locks it: of two processes with the same batch the second waits here, and
 	// then finds the work done.
 	var before events.Position
-	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 AND slot = $3 RETURNING position`, p.name, p.version, tx.slot)
+	var epoch int64
+	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 AND slot = $3 RETURNING position, epoch`, p.name, p.version, tx.slot)
 	if err == nil {
-		err = row.Scan(&before)
+		err = row.Scan(&before, &epoch)
 	}
 	if errors.Is(err, sql.ErrNoRows) { // PostgreSQL has crashed and emptied the tables
 		return fmt.Errorf("apply to %s: %w", p.name, ErrRebuilding)
 	}
 	if err != nil {
 		return fmt.Errorf("lock the checkpoint of %s: %w", p.name, err)
+	}
+	if mine := p.epoch.Load(); mine != 0 && mine != epoch {
+		return fmt.Errorf("apply to %s: %w", p.name, events.ErrFenced)
 	}
 	if reached := p.reached.Load(); int64(before) < reached {
 		return fmt.Errorf("apply to %s, which stands at %d and had reached %d: %w", p.name, before, reached, ErrRebuilding)

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS checkpoint (
 	position    BIGINT NOT NULL, -- of the last event applied
 	recorded_at BIGINT NOT NULL, -- of that event
 	updated_at  BIGINT NOT NULL, -- when it was applied
+	epoch       BIGINT NOT NULL, -- of the replica that leads; rises with each that takes over
 	PRIMARY KEY (projection, version, slot)
 );
 CREATE TABLE IF NOT EXISTS active_slot (

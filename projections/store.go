@@ -34,6 +34,7 @@ const forever = math.MaxInt64
 type Store struct {
 	writer, reader *sql.DB
 	dialect        Dialect
+	schema         string // of PostgreSQL
 	now            func() time.Time
 	tables         map[string]string // logical name -> name with the version of its projection, without the slot
 	projections    []*Projection
@@ -104,8 +105,8 @@ func (s *Store) create(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, s.disposable(s.expand(p.schema, slot))); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO checkpoint (projection, version, slot, position, recorded_at, updated_at)
-				VALUES ($1, $2, $3, 0, 0, $4) ON CONFLICT DO NOTHING`, p.name, p.version, slot, micros(s.now())); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO checkpoint (projection, version, slot, position, recorded_at, updated_at, epoch)
+				VALUES ($1, $2, $3, 0, 0, $4, 0) ON CONFLICT DO NOTHING`, p.name, p.version, slot, micros(s.now())); err != nil {
 				return err
 			}
 		}

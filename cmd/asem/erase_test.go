@@ -167,7 +167,7 @@ func TestErasureLeavesNothingInPostgres(t *testing.T) {
 	assert.Empty(t, grep(t, canaries, server.Dir))
 	assert.NotEmpty(t, grep(t, []string{partnerCode}, server.Dir))
 	assert.Contains(t, must(t, "verify", "--data", s.Data, "--postgres", server.DSN), "5 events were erased")
-	must(t, "rebuild", "--data", s.Data, "--postgres", server.DSN)
+	must(t, "rebuild", "--data", s.Data, "--postgres", server.DSN, "--grace", "0s")
 	onDisk()
 	assert.Empty(t, grep(t, canaries, server.Dir))
 }

@@ -12,7 +12,10 @@ import (
 )
 
 // rebuildCmd builds the read models anew.
-type rebuildCmd struct{ storage }
+type rebuildCmd struct {
+	storage
+	Grace time.Duration `help:"With PostgreSQL: how long what was replaced is left to those who still read it." default:"30s"`
+}
 
 func (c *rebuildCmd) Help() string {
 	return `The log alone is the truth: the read models can be built again at any time. They are built beside those in use, which go on being
@@ -34,7 +37,7 @@ func (c *rebuildCmd) Run(ctx context.Context, io streams) (err error) {
 	defer func() { err = errors.Join(err, h.close()) }()
 	grace := time.Duration(0) // a data folder is ours alone
 	if c.Postgres != "" {
-		grace = projections.Grace
+		grace = c.Grace
 	}
 	eta := &estimate{line: &progressLine{w: io.err}, plain: io.err, began: time.Now()}
 	err = projections.Rebuild(ctx, h.log, h.read, grace, eta.show)

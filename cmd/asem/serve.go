@@ -75,7 +75,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	for _, p := range projections.All(h.read) {
 		consumers = append(consumers, p)
 	}
-	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics}, consumers...)
+	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics, Leader: h.read.Lead(ctx, log)}, consumers...)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

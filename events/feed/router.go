@@ -48,12 +48,18 @@ type Router struct {
 	fails *prometheus.GaugeVec
 }
 
+// Leadership decides which of several replicas drives a consumer. Wait returns when it is this one's turn.
+type Leadership interface {
+	Wait(ctx context.Context, consumer string) error
+}
+
 // Options steer a router. The zero value will do.
 type Options struct {
 	Logger   *slog.Logger          // nil: slog.Default()
 	Registry prometheus.Registerer // nil: no metrics
 	Batch    int                   // 0 means DefaultBatch
 	Backoff  func(tries int) time.Duration
+	Leader   Leadership // nil: there are no other replicas
 }
 
 // NewRouter returns a router that drives consumers along a log.
@@ -77,6 +83,11 @@ func NewRouter(log events.Log, o Options, consumers ...Consumer) (*Router, error
 		r.order = append(r.order, c.Name())
 	}
 	r.batches = NewSubscriber(log, Config{Batch: o.Batch, Backoff: o.Backoff, From: func(ctx context.Context, name string) (events.Position, error) {
+		if o.Leader != nil {
+			if err := o.Leader.Wait(ctx, name); err != nil {
+				return 0, err
+			}
+		}
 		return byName[name].Checkpoint(ctx)
 	}})
 	if o.Registry != nil {
@@ -97,8 +108,8 @@ func (r *Router) handler(c Consumer) message.NoPublishHandlerFunc {
 	return func(m *message.Message) error {
 		batch := Batch(m)
 		if err := c.Apply(m.Context(), batch); err != nil {
-			if m.Context().Err() != nil {
-				return err // going down: no failure of the consumer
+			if m.Context().Err() != nil || errors.Is(err, events.ErrFenced) {
+				return err // going down, or no longer the leader: no failure of the consumer
 			}
 			r.failed(c.Name(), err)
 			return err

@@ -31,7 +31,7 @@ const (
 
 // Config says how a subscriber follows the log.
 type Config struct {
-	// From returns the position behind which a subscription to a topic begins, and behind which it goes on after a message
+	// From may take its time: it returns the position behind which a subscription to a topic begins, and behind which it goes on after a message
 	// was refused. nil: the start of the log, and after a refusal the same message again.
 	From func(ctx context.Context, topic string) (events.Position, error)
 	// Match chooses the events of a topic. nil: all.
@@ -75,13 +75,6 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.closed {
 		return nil, errors.New("the subscriber is closed")
 	}
-	after := events.Position(0)
-	if s.cfg.From != nil {
-		var err error
-		if after, err = s.cfg.From(ctx, topic); err != nil {
-			return nil, err
-		}
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	out := make(chan *message.Message)
 	s.open.Go(func() {
@@ -94,9 +87,27 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 			case <-ctx.Done():
 			}
 		}()
-		s.follow(ctx, topic, after, out)
+		if after, ok := s.from(ctx, topic); ok {
+			s.follow(ctx, topic, after, out)
+		}
 	})
 	return out, nil
+}
+
+// from returns where a subscription begins, however long that takes to find out; false if ctx ended first.
+func (s *Subscriber) from(ctx context.Context, topic string) (events.Position, bool) {
+	if s.cfg.From == nil {
+		return 0, true
+	}
+	for {
+		after, err := s.cfg.From(ctx, topic)
+		if err == nil {
+			return after, true
+		}
+		if !sleep(ctx, pause) {
+			return 0, false
+		}
+	}
 }
 
 // Close ends every subscription and waits for them.
