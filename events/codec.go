@@ -51,7 +51,7 @@ func Decode(at Envelope) (domain.Event, error) {
 	}
 	e, err := t.Decode(func(to any) error { return unmarshal(payload, to) })
 	if err != nil {
-		return nil, fmt.Errorf("event %d: payload of %s: %w", at.Position, at.Type, err)
+		return nil, fmt.Errorf("event %d: payload of %s: %w: %w", at.Position, at.Type, ErrDamaged, err)
 	}
 	return e, nil
 }

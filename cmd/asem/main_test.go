@@ -411,29 +411,38 @@ func TestConfigurationComesFromAFileLast(t *testing.T) {
 }
 
 // serveDemo starts a server on a small study and returns its address and a token.
-func serveDemo(t testing.TB) (base, token, data string) {
+func serveDemo(t testing.TB) (base, token, keeper, data string) {
 	t.Helper()
 	data = filepath.Join(t.TempDir(), "data")
 	must(t, "simulate", "--couples", "6", "--separations", "0", "--data", data)
 	token = strings.TrimSpace(must(t, "token", "--study", "DEMO", "--data", data))
+	keeper = strings.TrimSpace(must(t, "token", "--operator", "--data", data))
+	return serveOn(t, "--data", data), token, keeper, data
+}
+
+// serveOn serves on a free port until the test ends, and returns the address. What the server logs must hold nothing personal.
+func serveOn(t testing.TB, args ...string) (base string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out := &address{found: make(chan string, 1)}
 	done := make(chan int, 1)
 	var logged bytes.Buffer
 	go func() {
-		done <- run(ctx, []string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, streams{out, &logged})
+		done <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), streams{out, &logged})
 	}()
 	t.Cleanup(func() {
 		cancel()
 		assert.Zero(t, <-done)
-		assert.NotContains(t, logged.String(), token)
+		for _, secret := range append(canaries, "Bearer", "Basic") {
+			assert.NotContains(t, logged.String(), secret)
+		}
 	})
 	select {
 	case base = <-out.found:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the server does not start")
 	}
-	return base, token, data
+	return base
 }
 
 // address finds the address in what a server prints.
@@ -489,7 +498,7 @@ func TestExportFollowsLinksAndWritesToPipes(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	base, token, data := serveDemo(t)
+	base, token, keeper, data := serveDemo(t)
 	file := filepath.Join(data, "tokens.json")
 	get := func(path string, header ...string) (int, string, http.Header) {
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base+path, nil)
@@ -509,10 +518,10 @@ func TestServe(t *testing.T) {
 		path, want string
 		status     int
 	}{
-		{"/healthz", "ok", 200}, {"/readyz", "trajectory: position", 200}, {"/metrics", "go_goroutines", 200}, {"/", "asem", 200}, {"/query", "Variables", 200},
+		{"/healthz", "ok", 200}, {"/readyz", "trajectory: ready", 200}, {"/metrics", "go_goroutines", 200}, {"/admin", "All follow the log", 200}, {"/", "asem", 200}, {"/query", "Variables", 200},
 		{"/query/examples.json", "Trajectories", 200}, {"/nope", "There is no such page", 404}, {"/assets/query.js", "introspection", 200},
 	} {
-		status, body, header := get(c.path)
+		status, body, header := get(c.path, "Authorization", "Bearer "+keeper)
 		assert.Equal(t, c.status, status, c.path)
 		assert.Contains(t, body, c.want, c.path)
 		if strings.HasPrefix(c.path, "/query") || c.path == "/" {

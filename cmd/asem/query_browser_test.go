@@ -123,7 +123,7 @@ func screenshots(t *testing.T, ctx context.Context, name string) {
 func css(selector string) chromedp.CSS { return chromedp.CSS(selector) }
 
 func TestQueryPageInABrowser(t *testing.T) {
-	base, token, _ := serveDemo(t) // before the browser, so that it outlives it
+	base, token, _, _ := serveDemo(t) // before the browser, so that it outlives it
 	ctx := browser(t)
 	do(t, ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(base+"/query#token="+token), waitFor(`document.querySelector("#who").textContent.includes("DEMO")`))
 	assert.Equal(t, base+"/query", eval[string](t, ctx, "location.href"), "the token leaves the address at once")
@@ -167,7 +167,7 @@ func TestQueryPageInABrowser(t *testing.T) {
 }
 
 func TestQueryPageWithoutScript(t *testing.T) {
-	base, _, _ := serveDemo(t)
+	base, _, _, _ := serveDemo(t)
 	ctx := browser(t)
 	off := func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})

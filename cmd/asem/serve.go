@@ -52,10 +52,14 @@ type serving struct {
 
 // demoTokens makes a token for the studies of the demo, for as long as it runs, and the link that carries it.
 func demoTokens(studies ...string) (tokens, func(base string) []string) {
-	token := newToken()
-	return tokens{hashOf(token): {Role: domain.ActorResearcher, Studies: studies}}, func(base string) []string {
+	token, keeper := newToken(), newToken()
+	known := tokens{hashOf(token): {Role: domain.ActorResearcher, Studies: studies}, hashOf(keeper): {Role: operator}}
+	return known, func(base string) []string {
 		// A fragment never leaves the browser: it stands in no log and no referrer.
-		return []string{"Sign in as researcher (read only): " + base + "/query#token=" + token}
+		return []string{
+			"Sign in as researcher (read only): " + base + "/query#token=" + token,
+			"Look after the server: " + base + "/admin (any user name, password " + keeper + ")",
+		}
 	}
 }
 
@@ -75,17 +79,25 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	for _, p := range projections.All(h.read) {
 		consumers = append(consumers, p)
 	}
-	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics, Leader: h.read.Lead(ctx, log)}, consumers...)
+	leader := h.read.Lead(ctx, log)
+	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics, Leader: leader}, consumers...)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	ops := &operations{house: h, follower: follower, leader: leader, logger: log, ctx: ctx}
+	metrics.MustRegister(ops)
+	signing := make(chan struct{})
+	go func() {
+		defer close(signing)
+		ops.signTrees(ctx)
+	}()
 	go func() { following <- follower.Run(ctx) }()
 	api, err := graphql.New(graphql.Config{Store: h.read, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: s.authenticate, Logger: log})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	server := &http.Server{
-		Handler: h.routes(api, metrics, follower), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: ops.routes(api, metrics, s.authenticate), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 	}
 	base := "http://" + listener.Addr().String()
@@ -106,6 +118,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err = server.Shutdown(grace)
+	<-signing
 	if e := <-following; e != nil && !errors.Is(e, context.Canceled) {
 		err = errors.Join(err, e)
 	}
@@ -113,50 +126,16 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 }
 
 // routes lists everything that is served.
-func (h *house) routes(api http.Handler, metrics *prometheus.Registry, follower *feed.Router) http.Handler {
+func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, authenticate func(*http.Request) (graphql.Viewer, error)) http.Handler {
+	guard := onlyOperators(authenticate)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
-	mux.Handle("GET /readyz", h.ready(follower))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries}))
+	mux.Handle("GET /readyz", http.HandlerFunc(o.ready))
+	mux.Handle("GET /metrics", guard(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
+	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries, Operator: o, Guard: guard}))
 	return mux
 }
 
 // lagAllowed is how far read models may be behind the log and still be called ready.
 const lagAllowed = 10_000
-
-// ready answers whether the read models follow the log, and which stand still.
-func (h *house) ready(follower *feed.Router) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		head, err := h.log.Head(r.Context())
-		if err != nil {
-			http.Error(w, "the log cannot be read", http.StatusServiceUnavailable)
-			return
-		}
-		states, err := h.read.States(r.Context())
-		if err != nil {
-			http.Error(w, "the read models cannot be read", http.StatusServiceUnavailable)
-			return
-		}
-		still := map[string]string{}
-		for _, s := range follower.States() {
-			still[s.Name] = s.Failure
-		}
-		status, lines := http.StatusOK, []string{}
-		for _, s := range states {
-			line := fmt.Sprintf("%s: position %d of %d", s.Projection, s.Position, head)
-			if still[s.Projection] != "" {
-				status, line = http.StatusServiceUnavailable, line+", stands still; see the log"
-			}
-			if head-s.Position > lagAllowed {
-				status = http.StatusServiceUnavailable
-			}
-			lines = append(lines, line)
-		}
-		w.WriteHeader(status)
-		for _, l := range lines {
-			fmt.Fprintln(w, l)
-		}
-	}
-}

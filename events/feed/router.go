@@ -127,7 +127,7 @@ func (r *Router) failed(name string, err error) {
 		s.Since = time.Now().UTC()
 		r.logger.Error("a consumer stands still", "consumer", name, "applied", int64(s.Applied), "error", err.Error())
 	}
-	s.Failure, s.Poison = err.Error(), errors.Is(err, events.ErrUnknownType)
+	s.Failure, s.Poison = err.Error(), errors.Is(err, events.ErrUnknownType) || errors.Is(err, events.ErrDamaged) || errors.Is(err, events.ErrSealed)
 	if r.fails != nil {
 		r.fails.WithLabelValues(name).Set(1)
 	}

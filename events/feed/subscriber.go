@@ -124,6 +124,7 @@ func (s *Subscriber) Close() error {
 const pause = 200 * time.Millisecond
 
 func (s *Subscriber) follow(ctx context.Context, topic string, after events.Position, out chan<- *message.Message) {
+	refused := 0 // times in a row
 	for ctx.Err() == nil {
 		list, err := s.log.Read(ctx, after, max(s.cfg.Batch, 100))
 		switch {
@@ -142,17 +143,27 @@ func (s *Subscriber) follow(ctx context.Context, topic string, after events.Posi
 		}
 		for len(list) > 0 {
 			n := s.take(topic, list)
-			last := list[n.used-1].Position
 			if len(n.batch) > 0 {
-				switch from, ok := s.deliver(ctx, topic, n.batch, out); {
-				case !ok:
+				acked, ok := s.deliver(ctx, n.batch, out)
+				if !ok {
 					return
-				case from != nil:
-					after, list = *from, nil
+				}
+				if !acked {
+					if !sleep(ctx, s.cfg.Backoff(refused)) {
+						return
+					}
+					refused++
+					if s.cfg.From != nil { // read again: the cause may have been repaired where it is stored
+						if after, ok = s.from(ctx, topic); !ok {
+							return
+						}
+						break
+					}
 					continue
 				}
+				refused = 0
 			}
-			after, list = last, list[n.used:]
+			after, list = list[n.used-1].Position, list[n.used:]
 		}
 	}
 }
@@ -178,37 +189,24 @@ func (s *Subscriber) take(topic string, list []events.Envelope) (t taken) {
 	return t
 }
 
-// deliver sends a batch until it is acknowledged. It reports false when ctx ended first, and a position when the subscription has to go on elsewhere.
-func (s *Subscriber) deliver(ctx context.Context, topic string, batch []events.Envelope, out chan<- *message.Message) (*events.Position, bool) {
-	for tries := 0; ; tries++ {
-		m := s.message(ctx, batch)
-		msgCtx, cancel := context.WithCancel(m.Context())
-		m.SetContext(msgCtx)
-		select {
-		case out <- m:
-		case <-ctx.Done():
-			cancel()
-			return nil, false
-		}
-		select {
-		case <-m.Acked():
-			cancel()
-			return nil, true
-		case <-m.Nacked():
-			cancel()
-			if !sleep(ctx, s.cfg.Backoff(tries)) {
-				return nil, false
-			}
-			if s.cfg.From == nil {
-				continue
-			}
-			if from, err := s.cfg.From(ctx, topic); err == nil && from != batch[0].Position-1 {
-				return &from, true
-			}
-		case <-ctx.Done():
-			cancel()
-			return nil, false
-		}
+// deliver sends a batch and reports whether it was acknowledged; ok is false when ctx ended first.
+func (s *Subscriber) deliver(ctx context.Context, batch []events.Envelope, out chan<- *message.Message) (acked, ok bool) {
+	m := s.message(ctx, batch)
+	msgCtx, cancel := context.WithCancel(m.Context())
+	defer cancel()
+	m.SetContext(msgCtx)
+	select {
+	case out <- m:
+	case <-ctx.Done():
+		return false, false
+	}
+	select {
+	case <-m.Acked():
+		return true, true
+	case <-m.Nacked():
+		return false, true
+	case <-ctx.Done():
+		return false, false
 	}
 }
 

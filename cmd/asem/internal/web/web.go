@@ -13,8 +13,10 @@ var files embed.FS
 
 // Config is what the pages work with.
 type Config struct {
-	Endpoint string    // path of the GraphQL endpoint
-	Examples []Example // offered on the query page
+	Endpoint string                          // path of the GraphQL endpoint
+	Examples []Example                       // offered on the query page
+	Operator Operator                        // behind the operations page; nil: there is none
+	Guard    func(http.Handler) http.Handler // lets only operators through
 }
 
 type server struct {
@@ -27,7 +29,7 @@ func New(c Config) http.Handler {
 	s := &server{c, template.Must(template.ParseFS(files, "pages/*.html"))}
 	mux := http.NewServeMux()
 	s.routes(mux)
-	return headers(mux)
+	return headers(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // routes lists every page, in reading order.
@@ -35,6 +37,10 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /query", s.query)
 	mux.HandleFunc("GET /query/examples.json", s.examples)
+	if s.Operator != nil {
+		mux.Handle("GET /admin", s.Guard(http.HandlerFunc(s.operations)))
+		mux.Handle("POST /admin/rebuild", s.Guard(http.HandlerFunc(s.rebuild)))
+	}
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // embedded: it is there or the program was not built
@@ -47,7 +53,7 @@ func (s *server) routes(mux *http.ServeMux) {
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
