@@ -43,6 +43,10 @@ CREATE TABLE IF NOT EXISTS active_slot (
 	begun_at   BIGINT NOT NULL, -- when it began
 	beat_at    BIGINT NOT NULL  -- when it last gave a sign of life
 );
+CREATE TABLE IF NOT EXISTS bookmark (
+	name     TEXT PRIMARY KEY,
+	position BIGINT NOT NULL -- of the last event that was handed to others
+);
 INSERT INTO active_slot (one, slot, build, begun_at, beat_at) VALUES (1, 'a', '', 0, 0) ON CONFLICT DO NOTHING`
 
 // A rebuild that has given no sign of life for so long is taken for dead.

@@ -22,7 +22,10 @@ import (
 // serveCmd serves studies until it is interrupted.
 type serveCmd struct {
 	storage
-	Listen string `help:"Address to serve on." default:"127.0.0.1:8080" env:"ASEM_LISTEN"`
+	Listen      string `help:"Address to serve on." default:"127.0.0.1:8080" env:"ASEM_LISTEN"`
+	NATS        string `name:"nats" help:"Publish the log, sealed as it is, to the NATS JetStream at this address." env:"ASEM_NATS" placeholder:"URL"`
+	NATSStream  string `name:"nats-stream" help:"The stream." default:"ASEM" env:"ASEM_NATS_STREAM"`
+	NATSSubject string `name:"nats-subject" help:"What its subjects begin with: then come study and type." default:"asem.events" env:"ASEM_NATS_SUBJECT"`
 }
 
 func (c *serveCmd) Help() string {
@@ -39,7 +42,16 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	}
 	who := &tokenFile{path: c.tokenFile()}
 	return c.withExisting(ctx, func(h *house) error {
-		return h.serve(ctx, io, serving{listen: c.Listen, authenticate: who.authenticate})
+		s := serving{listen: c.Listen, authenticate: who.authenticate}
+		if c.NATS != "" {
+			to, err := feed.ConnectNATS(c.NATS, c.NATSStream, c.NATSSubject)
+			if err != nil {
+				return &domain.Error{Code: domain.Unavailable, Path: "--nats", Message: "the log cannot be published to NATS", Err: err}
+			}
+			defer func() { _ = to.Close() }() // nothing is under way any more
+			s.outward = feed.NewOutward(outwardName, to, c.NATSSubject, h.read)
+		}
+		return h.serve(ctx, io, s)
 	})
 }
 
@@ -48,7 +60,11 @@ type serving struct {
 	listen       string
 	authenticate func(*http.Request) (graphql.Viewer, error)
 	links        func(base string) []string // printed once the address is known
+	outward      feed.Consumer              // nil: the log is not published
 }
+
+// outwardName names what publishes the log, among consumers and bookmarks.
+const outwardName = "outward"
 
 // demoTokens makes a token for the studies of the demo, for as long as it runs, and the link that carries it.
 func demoTokens(studies ...string) (tokens, func(base string) []string) {
@@ -79,10 +95,20 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	for _, p := range projections.All(h.read) {
 		consumers = append(consumers, p)
 	}
-	leader := h.read.Lead(ctx, log)
+	leader := h.read.Lead(ctx, log, outwardName)
 	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics, Leader: leader}, consumers...)
 	if err != nil {
 		return errors.Join(err, listener.Close())
+	}
+	publishing := make(chan error, 1)
+	if s.outward == nil {
+		publishing <- nil
+	} else {
+		publisher, err := feed.NewRouter(h.archive, feed.Options{Logger: log, Leader: leader, Batch: 100}, s.outward)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		go func() { publishing <- publisher.Run(ctx) }()
 	}
 	ops := &operations{house: h, follower: follower, leader: leader, logger: log, ctx: ctx}
 	metrics.MustRegister(ops)
@@ -119,8 +145,10 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	defer cancel()
 	err = server.Shutdown(grace)
 	<-signing
-	if e := <-following; e != nil && !errors.Is(e, context.Canceled) {
-		err = errors.Join(err, e)
+	for _, ended := range []chan error{following, publishing} {
+		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
+			err = errors.Join(err, e)
+		}
 	}
 	return err
 }

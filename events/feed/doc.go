@@ -3,7 +3,7 @@
 //   - [Subscriber]: the log as a Watermill subscriber that tails it by position
 //   - [Consumer] and [Router]: projections as handlers, each with its own checkpoint, that stop and go on by themselves
 //   - [Publisher]: Watermill messages as events of the log
-//   - [Forward]: the log published to another system
+//   - [Outward]: a consumer that publishes the log to another system, such as NATS JetStream ([ConnectNATS])
 //
 // The subscriber passes Watermill's own suite (pubsub/tests) on both backends with these features. On: Persistent,
 // GuaranteedOrder and NewSubscriberReceivesOldMessages, for a log keeps everything in one order. Off: ConsumerGroups, for a

@@ -166,31 +166,6 @@ func (r *Router) Run(ctx context.Context) error {
 // Running is closed once the consumers follow the log.
 func (r *Router) Running() <-chan struct{} { return r.router.Running() }
 
-// Forward publishes the log to another system, an event a message, in order, until ctx ends. Positions below or at after
-// are left out; acked is told how far the other system has taken it, and is the place to keep that. Messages carry the event's id, by
-// which a receiver recognises what it got twice.
-func Forward(ctx context.Context, log events.Log, to message.Publisher, topic string, after events.Position, acked func(events.Position)) error {
-	s := NewSubscriber(log, Config{Batch: 1, From: func(context.Context, string) (events.Position, error) { return after, nil }})
-	defer func() { _ = s.Close() }() // ends with ctx; there is nothing to report
-	list, err := s.Subscribe(ctx, topic)
-	if err != nil {
-		return err
-	}
-	for m := range list {
-		if err := to.Publish(topic, m.Copy()); err != nil {
-			m.Nack()
-			continue
-		}
-		batch := Batch(m)
-		after = batch[len(batch)-1].Position
-		if acked != nil {
-			acked(after)
-		}
-		m.Ack()
-	}
-	return ctx.Err()
-}
-
 // quiet takes Watermill's own chatter one level down and leaves out its reports of failed handlers: the router reports those
 // once, not at every try.
 type quiet struct{ slog.Handler }
