@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS bookmark (
 INSERT INTO active_slot (one, slot, build, begun_at, beat_at) VALUES (1, 'a', '', 0, 0) ON CONFLICT DO NOTHING`
 
 // A rebuild that has given no sign of life for so long is taken for dead.
-const deadAfter = 30 * time.Second
+const deadAfter = 15 * time.Second
 
 // Building tells how far a rebuild has come.
 type Building struct {
@@ -207,6 +207,14 @@ func (r *rebuild) swap(ctx context.Context, head events.Position) (swapped bool,
 }
 
 var errBehind = errors.New("live events are ahead of the rebuild")
+
+// AbandonRebuild lets go of a rebuild whose process is known to be gone, such as by whoever has the data folder to himself.
+func (s *Store) AbandonRebuild(ctx context.Context) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE active_slot SET build = ''`)
+		return err
+	})
+}
 
 // giveUp leaves the slot to the next rebuild.
 func (r *rebuild) giveUp() {

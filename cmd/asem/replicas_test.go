@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -44,8 +46,14 @@ func replica(ctx context.Context, s storage) error {
 	return h.close()
 }
 
-// TestMain lets the test binary be a replica that can be killed.
+// TestMain lets the test binary be another process, which can be killed.
 func TestMain(m *testing.M) {
+	if n, err := strconv.ParseUint(os.Getenv("ASEM_TEST_WORKER"), 10, 64); err == nil {
+		if err := worker(storage{Data: os.Getenv("ASEM_TEST_REPLICA_DATA"), Postgres: os.Getenv("ASEM_TEST_WORKER_POSTGRES")}, n); err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+		}
+		os.Exit(1)
+	}
 	if dsn := os.Getenv("ASEM_TEST_REPLICA"); dsn != "" {
 		if err := replica(context.Background(), storage{Data: os.Getenv("ASEM_TEST_REPLICA_DATA"), Postgres: dsn}); err != nil {
 			os.Exit(1)

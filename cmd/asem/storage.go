@@ -69,6 +69,9 @@ func (s storage) open(ctx context.Context) (*house, error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	h.lock, h.where = lock, s.Data
+	if err := h.read.AbandonRebuild(ctx); err != nil { // nobody else can be rebuilding here
+		return nil, errors.Join(err, h.close())
+	}
 	return h, nil
 }
 

@@ -1,0 +1,604 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"asem/domain"
+	"asem/events"
+	"asem/events/eventstest"
+	"asem/events/feed"
+	"asem/events/postgres"
+	"asem/events/sqlite"
+	"asem/projections"
+)
+
+// The log under fire. Every test makes a load of appends whose events say to which command they belong and how many that has, notes what was
+// acknowledged, does something terrible meanwhile, and in the end looks whether the log kept its promises.
+//
+//	go test -tags crash -run 'TestKilled|TestDatabaseKilled|TestConnectionsCut|TestDiskFull|TestLinearizable' -timeout 2h ./cmd/asem
+
+// acked is an append that was acknowledged.
+type acked struct {
+	command     uuid.UUID
+	first, last events.Position
+	hash        string // of the payloads
+}
+
+func (a acked) String() string { return fmt.Sprintf("%s %d %d %s", a.command, a.first, a.last, a.hash) }
+
+func parseAck(line string) (a acked, err error) {
+	word := strings.Fields(line)
+	if len(word) != 4 {
+		return a, fmt.Errorf("%q is not an acknowledgement", line)
+	}
+	a.command, err = uuid.Parse(word[0])
+	first, err1 := strconv.ParseInt(word[1], 10, 64)
+	last, err2 := strconv.ParseInt(word[2], 10, 64)
+	a.first, a.last, a.hash = events.Position(first), events.Position(last), word[3]
+	return a, errors.Join(err, err1, err2)
+}
+
+// load appends with many writers until ctx ends: single events, several, to one stream or two, with versions that are out of date, and commands that are
+// repeated, also at the same time.
+func load(ctx context.Context, log events.Log, writers int, seed uint64, ack func(acked)) {
+	var g sync.WaitGroup
+	for w := range writers {
+		g.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(w)))
+			for ctx.Err() == nil {
+				appendOnce(ctx, log, r, ack)
+			}
+		})
+	}
+	g.Wait()
+}
+
+func appendOnce(ctx context.Context, log events.Log, r *rand.Rand, ack func(acked)) {
+	a := events.Append{Command: uuid.New()}
+	streams, total := 1+r.IntN(2), 0
+	couples := r.Perm(8)[:streams]
+	counts := make([]int, streams)
+	for i := range counts {
+		counts[i] = 1 + r.IntN(3)
+		total += counts[i]
+	}
+	n, sum := 0, sha256.New()
+	for i, c := range couples {
+		couple := strconv.Itoa(c)
+		s := events.CoupleStream("TORTURE", couple)
+		past, err := log.ReadStream(ctx, s, 0, 0) // few events a stream: the test reads only versions
+		if err != nil {
+			return
+		}
+		w := events.Write{Stream: s, Expected: events.Version(len(past))}
+		if r.IntN(10) == 0 {
+			w.Expected++ // out of date in the other direction: always a conflict
+		}
+		for range counts[i] {
+			n++
+			e, err := events.Encode(domain.ScoreRecorded{Role: "A", Wave: 1, Construct: fmt.Sprintf("%s_%d_%d", a.Command, n, total), Value: float64(n), MeasuredAt: time.Unix(0, 0).UTC()})
+			if err != nil {
+				panic(err)
+			}
+			e.ID, e.Study, e.OccurredAt, e.By, e.Owner = uuid.Must(uuid.NewV7()), "TORTURE", time.Now(), domain.Actor{Role: domain.ActorSystem}, events.Owner("TORTURE", couple, "A")
+			sum.Write(e.Payload)
+			w.Events = append(w.Events, e)
+		}
+		a.Writes = append(a.Writes, w)
+	}
+	var g sync.WaitGroup
+	for range 1 + r.IntN(5)/4 { // now and then the same command twice at once
+		g.Go(func() {
+			for ctx.Err() == nil {
+				receipt, err := log.Append(ctx, a)
+				switch {
+				case err == nil:
+					ack(acked{a.Command, receipt.First, receipt.Last, fmt.Sprintf("%x", sum.Sum(nil)[:8])})
+					return
+				case domain.CodeOf(err) == domain.Unavailable: // perhaps stored: repeat with the same id
+					time.Sleep(20 * time.Millisecond)
+				default:
+					return
+				}
+			}
+		})
+	}
+	g.Wait()
+}
+
+// worker is the process that is killed: it appends, drives the read models, rebuilds them now and then, and tells its parent what was acknowledged.
+func worker(s storage, seed uint64) error {
+	ctx := context.Background()
+	h, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	var consumers []feed.Consumer
+	for _, p := range projections.All(h.read) {
+		consumers = append(consumers, p)
+	}
+	r, err := feed.NewRouter(h.log, feed.Options{Logger: quiet, Leader: h.read.Lead(ctx, quiet)}, consumers...)
+	if err != nil {
+		return err
+	}
+	go func() { _ = r.Run(ctx) }() // until the end, which is violent
+	go func() {
+		for {
+			time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
+			_ = projections.Rebuild(ctx, h.log, h.read, 0, nil) // one that was killed keeps the next away for a while
+		}
+	}()
+	var mu sync.Mutex
+	fmt.Println("ready")
+	load(ctx, h.log, crashWriters, seed, func(a acked) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Println(a)
+	})
+	return nil
+}
+
+// journal collects acknowledgements.
+type journal struct {
+	mu   sync.Mutex
+	list []acked
+}
+
+func (j *journal) add(a acked) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.list = append(j.list, a)
+}
+
+// keptItsPromises checks a log after the fact.
+func keptItsPromises(t *testing.T, s storage, acks []acked) {
+	t.Helper()
+	h, err := s.open(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.close()) }()
+	head, err := h.log.Head(t.Context())
+	require.NoError(t, err)
+	type command struct {
+		first, last events.Position
+		total       int
+		sum         []byte
+	}
+	seen := map[uuid.UUID]*command{}
+	sums := map[uuid.UUID]interface{ Sum([]byte) []byte }{}
+	versions, next := map[events.Stream]events.Version{}, events.Position(1)
+	require.NoError(t, events.Scan(t.Context(), h.log, 0, head, func(list []events.Envelope) error {
+		for _, at := range list {
+			require.Equal(t, next, at.Position, "a gap in the order")
+			next++
+			versions[at.Stream]++
+			require.Equal(t, versions[at.Stream], at.Version, "a gap in %s", at.Stream)
+			e, err := events.Decode(at)
+			require.NoError(t, err)
+			word := strings.Split(e.(domain.ScoreRecorded).Construct, "_")
+			require.Equal(t, at.Command.String(), word[0], "an event of another command")
+			i, _ := strconv.Atoi(word[1])
+			total, _ := strconv.Atoi(word[2])
+			c := seen[at.Command]
+			if c == nil {
+				c = &command{first: at.Position, total: total}
+				seen[at.Command] = c
+				sums[at.Command] = sha256.New()
+			}
+			require.Equal(t, c.first+events.Position(i)-1, at.Position, "a command whose events are torn apart or stored twice")
+			c.last = at.Position
+			sums[at.Command].(io.Writer).Write(at.Payload)
+		}
+		return nil
+	}))
+	for id, c := range seen {
+		require.Equal(t, c.first+events.Position(c.total)-1, c.last, "command %s is torn", id)
+	}
+	for _, a := range acks {
+		c := seen[a.command]
+		require.NotNil(t, c, "acknowledged command %s is lost", a.command)
+		require.Equal(t, a.first, c.first)
+		require.Equal(t, a.last, c.last)
+		require.Equal(t, a.hash, fmt.Sprintf("%x", sums[a.command].Sum(nil)[:8]))
+	}
+	require.NotEmpty(t, acks)
+	report, err := (&archived{h.archive, h.keys}).verify(t.Context(), nil, nil)
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings)
+	require.NoError(t, h.catchUp(t.Context()))
+	live := tortured(t, h)
+	require.NoError(t, h.read.AbandonRebuild(t.Context())) // of a process that was killed
+	require.NoError(t, projections.Rebuild(t.Context(), h.log, h.read, 0, nil))
+	assert.Equal(t, live, tortured(t, h), "the read models are those of a rebuild")
+	t.Logf("%d appends acknowledged, %d events stored", len(acks), head)
+}
+
+// tortured reads all trajectories.
+func tortured(t *testing.T, h *house) (all []projections.Trajectory) {
+	v, err := h.read.View(t.Context(), projections.AsOf{})
+	require.NoError(t, err)
+	for after := ""; ; {
+		page, err := v.Trajectories(t.Context(), "TORTURE", projections.TrajectoryFilter{}, projections.Page{First: 1000, After: after})
+		require.NoError(t, err)
+		all = append(all, page.Items...)
+		if !page.HasNext {
+			return all
+		}
+		after = all[len(all)-1].Cursor()
+	}
+}
+
+// TestKilled kills the process at random moments, again and again.
+func TestKilled(t *testing.T) {
+	kill := func(t *testing.T, s storage) {
+		var acks []acked
+		for n := range crashKills {
+			c := exec.Command(os.Args[0])
+			c.Env = append(os.Environ(), "ASEM_TEST_WORKER="+strconv.Itoa(n), "ASEM_TEST_REPLICA_DATA="+s.Data, "ASEM_TEST_WORKER_POSTGRES="+s.Postgres)
+			c.Stderr = os.Stderr
+			out, err := c.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, c.Start())
+			lines := bufio.NewScanner(out)
+			require.True(t, lines.Scan(), "the worker does not start")
+			time.AfterFunc(time.Duration(rand.IntN(700))*time.Millisecond, func() { _ = c.Process.Signal(syscall.SIGKILL) })
+			for lines.Scan() {
+				a, err := parseAck(lines.Text())
+				if err != nil {
+					break // the last line, cut in the midst
+				}
+				acks = append(acks, a)
+			}
+			_ = c.Wait() // it was killed
+		}
+		keptItsPromises(t, s, acks)
+	}
+	t.Run("sqlite", func(t *testing.T) { kill(t, storage{Data: filepath.Join(t.TempDir(), "data")}) })
+	t.Run("postgres", func(t *testing.T) {
+		kill(t, storage{Data: filepath.Join(t.TempDir(), "data"), Postgres: eventstest.NewServer(t).DSN})
+	})
+}
+
+// TestDatabaseKilled kills PostgreSQL itself.
+func TestDatabaseKilled(t *testing.T) {
+	server := eventstest.NewServer(t)
+	s := storage{Data: filepath.Join(t.TempDir(), "data"), Postgres: server.DSN}
+	h, err := s.open(t.Context())
+	require.NoError(t, err)
+	var j journal
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		load(ctx, h.log, crashWriters, 1, j.add)
+	}()
+	for range max(2, crashKills/3) {
+		time.Sleep(time.Duration(200+rand.IntN(600)) * time.Millisecond)
+		server.Kill(t)
+		server.Start(t)
+	}
+	time.Sleep(500 * time.Millisecond)
+	stop()
+	<-done
+	require.NoError(t, h.close())
+	keptItsPromises(t, s, j.list)
+}
+
+// TestConnectionsCut cuts and stalls the connections to PostgreSQL in the midst of what they carry.
+func TestConnectionsCut(t *testing.T) {
+	server := eventstest.NewServer(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	var cuts atomic.Int64
+	var calm atomic.Bool
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go proxy(c, filepath.Join(server.Dir, ".s.PGSQL.5432"), &cuts, &calm)
+		}
+	}()
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	calm.Store(true) // until all is set up
+	through := storage{Data: filepath.Join(t.TempDir(), "data"), Postgres: fmt.Sprintf("host=%s port=%s user=asem dbname=postgres sslmode=disable", host, port)}
+	h, err := through.open(t.Context())
+	require.NoError(t, err)
+	calm.Store(false)
+	var j journal
+	ctx, stop := context.WithTimeout(t.Context(), crashTime)
+	load(ctx, h.log, crashWriters, 2, j.add)
+	stop()
+	calm.Store(true)
+	require.NoError(t, h.close())
+	require.Greater(t, cuts.Load(), int64(3), "too little was cut to mean anything")
+	t.Logf("%d connections cut", cuts.Load())
+	keptItsPromises(t, storage{Data: through.Data, Postgres: server.DSN}, j.list)
+}
+
+// proxy carries bytes both ways until, after a random number of them, it stalls for a moment and cuts.
+func proxy(c net.Conn, to string, cuts *atomic.Int64, calm *atomic.Bool) {
+	server, err := net.Dial("unix", to)
+	if err != nil {
+		_ = c.Close()
+		return
+	}
+	var once sync.Once
+	cut := func() {
+		_ = c.Close()
+		_ = server.Close()
+	}
+	left := atomic.Int64{}
+	left.Store(int64(20_000 + rand.IntN(400_000)))
+	carry := func(from, to net.Conn) {
+		defer once.Do(cut)
+		b := make([]byte, 4096)
+		for {
+			n, err := from.Read(b)
+			if err != nil {
+				return
+			}
+			if left.Add(int64(-n)) < 0 && !calm.Load() {
+				cuts.Add(1)
+				time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+				_, _ = to.Write(b[:rand.IntN(n)+1]) // only a part of it arrives
+				return
+			}
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go carry(c, server)
+	carry(server, c)
+}
+
+// TestDiskFull fills the disk under the log, and makes room again.
+func TestDiskFull(t *testing.T) {
+	small := func(t *testing.T, size string) string {
+		dir, err := os.MkdirTemp("", "asem-full") // PostgreSQL, as another user, must get at it
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, os.Remove(dir)) })
+		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+			t.Skipf("a small file system cannot be mounted here; run as root to test a full disk (%s)", strings.TrimSpace(string(out)))
+		}
+		t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
+		require.NoError(t, os.Chmod(dir, 0o777))
+		return dir
+	}
+	fill := func(t *testing.T, s storage, dir string) {
+		ballast := filepath.Join(dir, "ballast")
+		h, err := s.open(t.Context())
+		require.NoError(t, err)
+		var j journal
+		during := func(d time.Duration) (full int64) {
+			ctx, stop := context.WithTimeout(t.Context(), d)
+			defer stop()
+			var refused atomic.Int64
+			load(ctx, watchFull{h.log, &refused}, 8, uint64(len(j.list)), j.add)
+			return refused.Load()
+		}
+		require.Zero(t, during(300*time.Millisecond), "there is room at first")
+		before := len(j.list)
+		f, err := os.Create(ballast)
+		require.NoError(t, err)
+		_, _ = io.Copy(f, io.LimitReader(zeros{}, 1<<30)) // until there is no room
+		require.NoError(t, f.Close())
+		require.Positive(t, during(2*time.Second), "the log never said that there is no room")
+		require.NoError(t, os.Remove(ballast))
+		time.Sleep(time.Second)
+		during(time.Second)
+		assert.Greater(t, len(j.list), before, "it goes on when there is room")
+		require.NoError(t, h.close())
+		keptItsPromises(t, s, j.list)
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		dir := small(t, "24m")
+		fill(t, storage{Data: filepath.Join(dir, "data"), Keys: filepath.Join(t.TempDir(), "keys")}, dir)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		dir := small(t, "160m")
+		elsewhere := os.TempDir()
+		t.Setenv("TMPDIR", dir)
+		server := eventstest.NewServer(t)
+		t.Setenv("TMPDIR", elsewhere)
+		fill(t, storage{Data: filepath.Join(t.TempDir(), "data"), Postgres: server.DSN}, dir)
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// watchFull counts the appends that were refused for want of room.
+type watchFull struct {
+	events.Log
+	refused *atomic.Int64
+}
+
+func (w watchFull) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
+	r, err := w.Log.Append(ctx, a)
+	if errors.Is(err, events.ErrFull) {
+		w.refused.Add(1)
+	}
+	return r, err
+}
+
+// What a client asked of a stream and what it was told.
+type (
+	streamInput struct {
+		stream   int
+		read     bool
+		expected events.Version
+		command  uuid.UUID
+	}
+	streamOutput struct {
+		version  events.Version // after it, or as read
+		conflict bool
+		unknown  bool // the answer never came
+	}
+)
+
+// streamModel is a stream as it is promised to be: appends take effect one after the other, at some moment between being asked for and answered.
+var streamModel = porcupine.NondeterministicModel{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		by := map[int][]porcupine.Operation{}
+		for _, o := range history {
+			s := o.Input.(streamInput).stream
+			by[s] = append(by[s], o)
+		}
+		var parts [][]porcupine.Operation
+		for _, p := range by {
+			parts = append(parts, p)
+		}
+		return parts
+	},
+	Init: func() []any { return []any{events.Version(0)} },
+	Step: func(state, input, output any) []any {
+		at, in, out := state.(events.Version), input.(streamInput), output.(streamOutput)
+		switch {
+		case in.read:
+			if out.version == at {
+				return []any{at}
+			}
+		case out.unknown:
+			if in.expected == at {
+				return []any{at, at + 1}
+			}
+			return []any{at}
+		case out.conflict:
+			if in.expected != at {
+				return []any{at}
+			}
+		case in.expected == at && out.version == at+1:
+			return []any{at + 1}
+		}
+		return nil
+	},
+	Equal: func(a, b any) bool { return a == b },
+}
+
+// TestLinearizable checks histories of many writers on few streams, and that every follower sees every position once and in order.
+func TestLinearizable(t *testing.T) {
+	check := func(t *testing.T, open func() events.Log) {
+		const handles, streams = 3, 4
+		var logs []events.Log
+		for range handles {
+			logs = append(logs, open())
+		}
+		began := time.Now()
+		ctx, stop := context.WithTimeout(t.Context(), crashTime)
+		defer stop()
+		var mu sync.Mutex
+		var history []porcupine.Operation
+		var g, followers sync.WaitGroup
+		for w := range crashWriters {
+			g.Go(func() {
+				r := rand.New(rand.NewPCG(7, uint64(w)))
+				log := logs[w%handles]
+				var known [streams]events.Version
+				for ctx.Err() == nil {
+					s := r.IntN(streams)
+					in := streamInput{stream: s, read: r.IntN(4) == 0, expected: known[s], command: uuid.New()}
+					call := time.Since(began).Nanoseconds()
+					var out streamOutput
+					name := events.Stream(fmt.Sprintf("couple/L/%d", s))
+					if in.read {
+						list, err := log.ReadStream(context.Background(), name, in.expected, 0)
+						require.NoError(t, err)
+						out.version = in.expected + events.Version(len(list))
+					} else {
+						_, err := log.Append(context.Background(), events.Append{Command: in.command, Writes: []events.Write{{Stream: name, Expected: in.expected,
+							Events: []events.Envelope{{ID: uuid.Must(uuid.NewV7()), Type: "diary.submitted", Schema: 1, Study: "L", OccurredAt: time.Now(), Payload: []byte("{}")}}}}})
+						out.version, out.conflict = in.expected+1, errors.Is(err, events.ErrConflict)
+						if err != nil && !out.conflict {
+							require.NoError(t, err)
+						}
+					}
+					mu.Lock()
+					history = append(history, porcupine.Operation{ClientId: w, Input: in, Call: call, Output: out, Return: time.Since(began).Nanoseconds()})
+					mu.Unlock()
+					if out.conflict {
+						list, err := log.ReadStream(context.Background(), name, in.expected, 0)
+						require.NoError(t, err)
+						known[s] = in.expected + events.Version(len(list))
+					} else {
+						known[s] = out.version
+					}
+				}
+			})
+		}
+		seen := make([]events.Position, handles)
+		var limit atomic.Int64
+		limit.Store(1 << 60)
+		for i, log := range logs {
+			followers.Go(func() {
+				for int64(seen[i]) < limit.Load() {
+					within, cancel := context.WithTimeout(context.Background(), time.Second)
+					if log.Wait(within, seen[i]) == nil {
+						list, err := log.Read(context.Background(), seen[i], 1+i*50)
+						require.NoError(t, err)
+						for _, e := range list {
+							require.Equal(t, seen[i]+1, e.Position, "follower %d missed a position or saw one twice", i)
+							seen[i] = e.Position
+						}
+					}
+					cancel()
+				}
+			})
+		}
+		g.Wait()
+		head, err := logs[0].Head(t.Context())
+		require.NoError(t, err)
+		limit.Store(int64(head))
+		followers.Wait()
+		for _, log := range logs {
+			require.NoError(t, log.Close())
+		}
+		result := porcupine.CheckOperationsTimeout(streamModel.ToModel(), history, 5*time.Minute)
+		assert.Equal(t, porcupine.Ok, result)
+		t.Logf("%d operations of %d writers, %d events, by %d handles and followers: %s", len(history), crashWriters, head, handles, result)
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log.db")
+		check(t, func() events.Log {
+			log, err := sqlite.Open(t.Context(), path)
+			require.NoError(t, err)
+			return log
+		})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		server := eventstest.NewServer(t)
+		check(t, func() events.Log {
+			log, err := postgres.Open(t.Context(), server.DSN)
+			require.NoError(t, err)
+			return log
+		})
+	})
+}
