@@ -28,6 +28,8 @@ var eventTypes = []EventType{
 	eventType[StudyCreated]("study.created", 1),
 	eventType[InstrumentRegistered]("instrument.registered", 1),
 	eventType[ProtocolPublished]("protocol.published", 1),
+	eventType[ModelRegistered]("model.registered", 1),
+	eventType[ModelRetired]("model.retired", 1),
 	eventType[CoupleEnrolled]("couple.enrolled", 1),
 	eventType[ParticipantJoined]("participant.joined", 1),
 	eventType[ParticipantMoved]("participant.moved", 1),

@@ -14,6 +14,7 @@ type Study struct {
 	Simulation  *Simulation
 	Protocol    Protocol // the version in force; Version 0 before the first is published
 	Instruments map[InstrumentRef]Instrument
+	Models      map[string]ChangeModel // that the study follows, by name
 }
 
 // Simulation marks a study whose data a program made, and says what was put in. A study that
@@ -47,6 +48,10 @@ func (s *Study) Apply(e Event) {
 		s.Instruments[e.Instrument.Ref()] = e.Instrument
 	case ProtocolPublished:
 		s.Protocol = e.Protocol
+	case ModelRegistered:
+		set(&s.Models, e.Model.Name, e.Model)
+	case ModelRetired:
+		delete(s.Models, e.Name)
 	}
 }
 

@@ -20,6 +20,14 @@ type changeModel struct {
 	spec     projections.ModelSpec
 	specHash string
 	from     projections.Provenance
+	hash     func() string // of the data, where from does not have it
+}
+
+func (m changeModel) dataHash() any {
+	if m.hash != nil {
+		return m.hash()
+	}
+	return m.from.DataHash
 }
 
 func newChangeModelTypes(s *schema) {
@@ -112,7 +120,7 @@ func newChangeModelTypes(s *schema) {
 	v("boundary", listOf(gql.String), "What lies on the edge of the parameter space.", func(m changeModel) any { return anyList(m.Boundary) })
 	v("synthetic", nonNull(gql.Boolean), "Whether a program made the data.", func(m changeModel) any { return m.from.Synthetic })
 	v("asOf", nonNull(positionType), "Position of the log the data stand on.", func(m changeModel) any { return m.from.Position })
-	v("dataHash", nonNull(hashType), "SHA-256 of the data.", func(m changeModel) any { return m.from.DataHash })
+	v("dataHash", nonNull(hashType), "SHA-256 of the data.", changeModel.dataHash)
 	v("specHash", nonNull(hashType), "SHA-256 of the spec.", func(m changeModel) any { return m.specHash })
 	v("engineVersion", nonNull(gql.String), "Same data, spec and engine: same numbers.", func(changeModel) any { return projections.EngineVersion })
 }
@@ -210,6 +218,10 @@ func fitModel(ctx context.Context, view projections.View, study string, in argum
 	if err != nil {
 		return changeModel{}, err
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", spec))
-	return changeModel{FittedModel: m, study: study, spec: spec, specHash: hex.EncodeToString(sum[:]), from: set.Provenance}, nil
+	return changeModel{FittedModel: m, study: study, spec: spec, specHash: hashOfSpec(spec), from: set.Provenance}, nil
+}
+
+func hashOfSpec(s projections.ModelSpec) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", s))
+	return hex.EncodeToString(sum[:])
 }

@@ -29,6 +29,7 @@ import (
 // Config is what the handler works with.
 type Config struct {
 	Store        *projections.Store
+	Live         LiveModels                          // what registered models came to; nil: they are not fitted here
 	Ledger       Ledger                              // proves what stands in the log; nil: proofs are unavailable
 	Authenticate func(*http.Request) (Viewer, error) // who asks; an error refuses the request as unauthenticated
 	Logger       *slog.Logger
@@ -255,7 +256,7 @@ func (h *Handler) handle(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return result{}, h.internal(ctx, err)
 	}
-	state.ledger = h.Ledger
+	state.ledger, state.live = h.Ledger, h.Live
 	got := gql.Execute(gql.ExecuteParams{Schema: h.schema, Root: root{}, AST: doc.Document, OperationName: req.operation, Args: req.variables, Context: withState(ctx, state)})
 	if err := ctx.Err(); err != nil {
 		return result{}, &requestError{status: http.StatusServiceUnavailable, code: string(domain.Unavailable), message: "the request took too long; ask for less at a time"}

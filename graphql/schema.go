@@ -48,6 +48,7 @@ func build() (built, error) {
 	newCoupleTypes(s)
 	newTrajectoryTypes(s)
 	newChangeModelTypes(s)
+	s.liveModelFields()
 	query := newObject("Query", "What can be read.", func(root) string { return "" })
 	s.viewerFields(query)
 	s.studyFields(query)

@@ -36,7 +36,8 @@ var (
 type state struct {
 	viewer Viewer
 	store  *projections.Store
-	ledger Ledger // nil: there is none
+	ledger Ledger     // nil: there is none
+	live   LiveModels // nil: there are none
 	now    projections.View
 	at     map[projections.View]*loaders
 	study  map[string]projections.Study

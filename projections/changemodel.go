@@ -71,10 +71,20 @@ type FittedModel struct {
 // Fit fits the model to a frame. What is wrong with the spec or the data is an error with code invalid. A model that
 // does not converge is a result, whose Err says why.
 func (s ModelSpec) Fit(ctx context.Context, f *frame.Frame) (*FittedModel, error) {
-	if err := s.check(); err != nil {
+	return s.Refit(ctx, f, nil)
+}
+
+// Refit fits as Fit does, beginning with the estimate of an earlier fit of the same spec to data that have changed little; with nil it
+// begins anew.
+func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedModel) (*FittedModel, error) {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	m, err := s.fit(ctx, f)
+	var from *mixed.Fit
+	if earlier != nil && earlier.Err() == nil {
+		from = earlier.Fit
+	}
+	m, err := s.fit(ctx, f, from)
 	if err == nil || ctx.Err() != nil {
 		return m, err
 	}
@@ -90,8 +100,8 @@ func (s ModelSpec) Fit(ctx context.Context, f *frame.Frame) (*FittedModel, error
 	return nil, fmt.Errorf("fit a %s model: %w", s.Kind, err)
 }
 
-// check refuses fields that the kind does not read: a model other than the one that was meant would be fitted.
-func (s ModelSpec) check() error {
+// Check refuses fields that the kind does not read: a model other than the one that was meant would be fitted.
+func (s ModelSpec) Check() error {
 	mixedOnly := map[string]bool{"fixed": s.Fixed != "", "random": s.Random != "", "person": s.Person != "",
 		"residual": s.ResidualVariance != "" || s.CrossPartner || (s.Serial != "" && s.Serial != string(mixed.SerialNone))}
 	namedOnly := map[string]bool{"predictors": len(s.Predictors) > 0, "pooled": s.Pooled, "missing": s.CompletePairs}
@@ -107,7 +117,7 @@ func (s ModelSpec) check() error {
 	return nil
 }
 
-func (s ModelSpec) fit(ctx context.Context, f *frame.Frame) (*FittedModel, error) {
+func (s ModelSpec) fit(ctx context.Context, f *frame.Frame, from *mixed.Fit) (*FittedModel, error) {
 	if s.Kind == MixedKind {
 		m, err := mixed.New(s.only(f), mixed.Spec{
 			Outcome: s.Outcome, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
@@ -117,7 +127,12 @@ func (s ModelSpec) fit(ctx context.Context, f *frame.Frame) (*FittedModel, error
 		if err != nil {
 			return nil, err
 		}
-		fit, err := m.Fit(ctx)
+		var fit *mixed.Fit
+		if from == nil {
+			fit, err = m.Fit(ctx)
+		} else {
+			fit, err = m.FitFrom(ctx, from)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -130,10 +145,10 @@ func (s ModelSpec) fit(ctx context.Context, f *frame.Frame) (*FittedModel, error
 		}
 		return nil, &apim.SpecError{Field: "kind", Message: fmt.Sprintf("is %q; expected one of %s", s.Kind, strings.Join(names, ", "))}
 	}
-	r, err := apim.Fit(ctx, f, apim.Spec{
+	r, err := apim.Refit(ctx, f, apim.Spec{
 		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Role: s.Role, Time: s.Time, Predictors: s.Predictors, Pooled: s.Pooled,
 		Occasions: s.Occasions, CompletePairs: s.CompletePairs, Method: mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
-	})
+	}, from)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,8 @@ type Dataset struct {
 	Frame      *frame.Frame
 	Variables  []Variable // one for each column of the frame, in order
 	Provenance Provenance
+
+	shape *waveShape // nil for diaries
 }
 
 // Variable documents a column.
@@ -59,13 +61,22 @@ func (v View) WaveFrame(ctx context.Context, study string) (Dataset, error) {
 	if err != nil {
 		return Dataset{}, err
 	}
-	people, err := v.people(ctx, study)
+	return v.waveFrame(ctx, s, studyKey(study), nil)
+}
+
+// waveFrame is the WaveFrame of what has keys that begin with within: the study, or one of its couples. What is known of all couples and
+// decides how one is shown is given by like, which may be nil.
+func (v View) waveFrame(ctx context.Context, s Study, within key, like *waveShape) (Dataset, error) {
+	people, err := v.people(ctx, s.Code, within)
 	if err != nil {
 		return Dataset{}, err
 	}
 	scores := &sources{}
+	if like != nil {
+		scores = like.scores.clone()
+	}
 	rows := newTable(people)
-	err = v.Scores(ctx, study, func(sc Score) error {
+	err = v.scoresWithin(ctx, within, func(sc Score) error {
 		if sc.Value != nil {
 			rows.set(place{sc.PersonID, sc.Wave}, scores.column(sc.Construct, sc.Instrument), *sc.Value)
 		}
@@ -74,7 +85,7 @@ func (v View) WaveFrame(ctx context.Context, study string) (Dataset, error) {
 	if err != nil {
 		return Dataset{}, err
 	}
-	coded, err := v.coded(ctx, s, rows)
+	coded, carried, err := v.coded(ctx, s, rows, within, like)
 	if err != nil {
 		return Dataset{}, err
 	}
@@ -83,7 +94,7 @@ func (v View) WaveFrame(ctx context.Context, study string) (Dataset, error) {
 	for i, p := range places {
 		w, ok := s.Protocol.Wave(p.when)
 		if !ok {
-			return Dataset{}, fmt.Errorf("a score stands at wave %d, which the protocol of study %s does not have", p.when, study)
+			return Dataset{}, fmt.Errorf("a score stands at wave %d, which the protocol of study %s does not have", p.when, s.Code)
 		}
 		wave[i], months[i], times[i] = float64(w.Index), w.Month, w.Month/s.Protocol.TimeUnitMonths
 	}
@@ -95,7 +106,16 @@ func (v View) WaveFrame(ctx context.Context, study string) (Dataset, error) {
 	for _, c := range coded {
 		b.numeric(columnName(c.name), rows.values(places, c.name), c.meaning, c.source)
 	}
-	return v.dataset(ctx, s, b)
+	set, err := v.dataset(ctx, s, b)
+	set.shape = &waveShape{scores, coded, carried}
+	return set, err
+}
+
+// waveShape is what of a study's wave frame is decided by all couples together.
+type waveShape struct {
+	scores  *sources        // which instruments measured which construct
+	coded   []codedColumn   // what was rated
+	carried map[string]bool // schemes that were rated at one wave only, and so stand in every row
 }
 
 // DiaryFrame returns a study's diaries as data: one row for each couple, role and diary day on which at least one
@@ -111,7 +131,7 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 	if err != nil {
 		return Dataset{}, err
 	}
-	people, err := v.people(ctx, study)
+	people, err := v.people(ctx, study, studyKey(study))
 	if err != nil {
 		return Dataset{}, err
 	}
@@ -159,7 +179,7 @@ func (v View) dataset(ctx context.Context, s Study, b *builder) (Dataset, error)
 		return Dataset{}, fmt.Errorf("make the data of study %s: %w", s.Code, err)
 	}
 	recorded, err := v.RecordedAt(ctx)
-	return Dataset{f, b.variables, Provenance{s.Code, s.Synthetic(), v.at, recorded, f.Hash()}}, err
+	return Dataset{Frame: f, Variables: b.variables, Provenance: Provenance{s.Code, s.Synthetic(), v.at, recorded, f.Hash()}}, err
 }
 
 // person is what a frame says about who a row is about.
@@ -168,12 +188,11 @@ type person struct {
 	enrolled domain.Date
 }
 
-// people returns everybody in a study.
-func (v View) people(ctx context.Context, study string) (map[PersonID]person, error) {
-	all := studyKey(study)
+// people returns everybody in a study whose couple's key begins with within.
+func (v View) people(ctx context.Context, study string, within key) (map[PersonID]person, error) {
 	people := map[PersonID]person{}
-	err := v.read(ctx, "the participants", `SELECT c.code, p.role, p.code, c.enrolled_on`+groupFrom+groupHeld+`c.key > $2 AND c.key < $3`,
-		[]any{[]byte(all), []byte(all.end())}, func(scan scanner) error {
+	err := v.read(ctx, "the participants", `SELECT c.code, p.role, p.code, c.enrolled_on`+groupFrom+groupHeld+`c.key >= $2 AND c.key < $3`,
+		[]any{[]byte(within), []byte(within.end())}, func(scan scanner) error {
 			id := PersonID{Study: study}
 			var p person
 			if err := scan(&id.Couple, &id.Role, &p.code, day{&p.enrolled}); err != nil {
@@ -294,6 +313,14 @@ type sources struct {
 	by map[string][]string // construct -> instruments, in order of first use
 }
 
+func (s *sources) clone() *sources {
+	c := &sources{by: map[string][]string{}}
+	for k, list := range s.by {
+		c.by[k] = slices.Clone(list)
+	}
+	return c
+}
+
 // column returns the name under which a table keeps the values that an instrument gave to a construct.
 func (s *sources) column(construct, instrument string) string {
 	if s.by == nil {
@@ -360,39 +387,51 @@ func columnName(code string) string {
 // codedColumn is a column of what judges saw.
 type codedColumn struct{ name, meaning, source string }
 
-// coded puts the means of the judges' ratings into the table and lists their columns, in the order of the protocol.
-func (v View) coded(ctx context.Context, s Study, rows *table) ([]codedColumn, error) {
-	list, err := v.Ratings(ctx, s.Code)
+// coded puts the means of the judges' ratings into the table and lists their columns, in the order of the protocol, and the schemes that
+// describe persons. like gives both where only a part of the study is read.
+func (v View) coded(ctx context.Context, s Study, rows *table, within key, like *waveShape) ([]codedColumn, map[string]bool, error) {
+	list, err := v.ratingsWithin(ctx, within)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	means := MeanRatings(list)
 	var columns []codedColumn
+	carried := map[string]bool{}
 	for _, scheme := range s.Protocol.Schemes {
 		seen := personMeans(means, scheme, s.Protocol.Roles)
-		if len(seen) == 0 {
-			continue
-		}
 		waves := map[int]bool{}
 		for p := range seen {
 			waves[p.when] = true
 		}
-		carried := len(waves) == 1
-		name := "coded_" + scheme.Code
-		meaning := scheme.Title + ": mean over dimensions of the judges' mean"
-		if carried {
-			meaning += "; rated at one wave, so it stands in every row of the person"
+		carried[scheme.Code] = len(waves) == 1
+		if like != nil {
+			carried[scheme.Code] = like.carried[scheme.Code]
 		}
-		source := "ratings by scheme " + scheme.Code
-		columns = append(columns, codedColumn{name, meaning, source})
-		for _, d := range scheme.Dimensions {
-			columns = append(columns, codedColumn{name + "_" + d.Code, scheme.Title + ", " + d.Title + ": the judges' mean", source})
+		name := "coded_" + scheme.Code
+		if len(seen) > 0 {
+			columns = append(columns, columnsOf(scheme, name, carried[scheme.Code])...)
 		}
 		for at, byDimension := range seen {
-			rows.attachCoded(at, name, scheme.Dimensions, byDimension, carried, s.Protocol.Waves)
+			rows.attachCoded(at, name, scheme.Dimensions, byDimension, carried[scheme.Code], s.Protocol.Waves)
 		}
 	}
-	return columns, nil
+	if like != nil {
+		columns = like.coded
+	}
+	return columns, carried, nil
+}
+
+func columnsOf(scheme domain.CodingScheme, name string, carried bool) []codedColumn {
+	meaning := scheme.Title + ": mean over dimensions of the judges' mean"
+	if carried {
+		meaning += "; rated at one wave, so it stands in every row of the person"
+	}
+	source := "ratings by scheme " + scheme.Code
+	columns := []codedColumn{{name, meaning, source}}
+	for _, d := range scheme.Dimensions {
+		columns = append(columns, codedColumn{name + "_" + d.Code, scheme.Title + ", " + d.Title + ": the judges' mean", source})
+	}
+	return columns
 }
 
 func (t *table) attachCoded(at place, name string, dimensions []domain.Dimension, mean map[string]float64, carried bool, waves []domain.Wave) {

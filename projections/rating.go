@@ -154,9 +154,13 @@ func scanRating(scan scanner) (Rating, error) {
 // Ratings returns every rating of a study by every judge, in natural order of couple, then by wave, clip, scheme,
 // dimension, target, unit and judge.
 func (v View) Ratings(ctx context.Context, study string) ([]Rating, error) {
-	all := studyKey(study)
+	return v.ratingsWithin(ctx, studyKey(study))
+}
+
+// ratingsWithin returns the ratings of the couples whose keys begin with within.
+func (v View) ratingsWithin(ctx context.Context, within key) ([]Rating, error) {
 	var list []Rating
-	err := v.read(ctx, "the ratings", ratingQuery+`r.couple_key > $2 AND r.couple_key < $3`, []any{[]byte(all), []byte(all.end())},
+	err := v.read(ctx, "the ratings", ratingQuery+`r.couple_key >= $2 AND r.couple_key < $3`, []any{[]byte(within), []byte(within.end())},
 		func(scan scanner) error {
 			r, err := scanRating(scan)
 			list = append(list, r)

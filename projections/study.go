@@ -25,6 +25,14 @@ CREATE TABLE IF NOT EXISTS {study_instrument} (
 	content       TEXT NOT NULL,
 	from_position BIGINT NOT NULL,
 	PRIMARY KEY (study, code, version)
+);
+CREATE TABLE IF NOT EXISTS {model} (
+	study         TEXT NOT NULL,
+	name          TEXT NOT NULL,
+	content       TEXT NOT NULL, -- as JSON
+	from_position BIGINT NOT NULL,
+	to_position   BIGINT NOT NULL,
+	PRIMARY KEY (study, name, from_position)
 )`
 
 func studies() definition {
@@ -43,11 +51,21 @@ func studies() definition {
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.InstrumentRegistered) error {
 			return tx.Insert(ctx, insertStudyInstrument, at.Study, e.Instrument.Code, e.Instrument.Version, asJSON(e.Instrument), int64(at.Position))
 		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ModelRegistered) error {
+			if err := tx.closeModel(ctx, at, e.Model.Name); err != nil {
+				return err
+			}
+			return tx.Insert(ctx, insertModel, at.Study, e.Model.Name, asJSON(e.Model), int64(at.Position), int64(forever))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ModelRetired) error {
+			return tx.closeModel(ctx, at, e.Name)
+		}),
 	)
 }
 
 var (
 	insertStudy           = insertInto("study", "key, content, from_position, to_position")
+	insertModel           = insertInto("model", "study, name, content, from_position, to_position")
 	insertStudyInstrument = insertInto("study_instrument", "study, code, version, content, from_position")
 )
 
@@ -63,6 +81,32 @@ type studyContent struct {
 func (t *Tx) openStudy(ctx context.Context, at events.Envelope, s domain.Study) error {
 	return t.Insert(ctx, insertStudy, []byte(studyKey(s.Code)),
 		asJSON(studyContent{s.Code, s.Title, s.Zone, s.Simulation, s.Protocol}), int64(at.Position), int64(forever))
+}
+
+func (t *Tx) closeModel(ctx context.Context, at events.Envelope, name string) error {
+	return t.Exec(ctx, `UPDATE {model} SET to_position = $1 WHERE study = $2 AND name = $3 AND to_position = $4`, int64(at.Position), at.Study, name, int64(forever))
+}
+
+// RegisteredModel is a model of change that a study follows.
+type RegisteredModel struct {
+	Study string
+	domain.ChangeModel
+	Since events.Position // of the event that registered it as it is
+}
+
+// Models returns the models that studies follow, by study and name; those of all studies if study is empty.
+func (v View) Models(ctx context.Context, study string) ([]RegisteredModel, error) {
+	var list []RegisteredModel
+	err := v.read(ctx, "the models", `SELECT study, content, from_position FROM {model} WHERE `+held+` AND ($2 = '' OR study = $2) ORDER BY study, name`, []any{study}, func(scan scanner) error {
+		var m RegisteredModel
+		var content string
+		if err := scan(&m.Study, &content, &m.Since); err != nil {
+			return err
+		}
+		list = append(list, m)
+		return json.Unmarshal([]byte(content), &list[len(list)-1].ChangeModel)
+	})
+	return list, err
 }
 
 // closeStudy ends the row that held so far and returns what it said.

@@ -372,9 +372,12 @@ func (v View) readTrajectories(ctx context.Context, keys []string, waves []int) 
 // Scores calls f for every score of a study, by couple, role and construct in natural order, then wave. An
 // error of f ends the reading and is returned.
 func (v View) Scores(ctx context.Context, study string, f func(Score) error) error {
-	all := studyKey(study)
+	return v.scoresWithin(ctx, studyKey(study), f)
+}
+
+func (v View) scoresWithin(ctx context.Context, within key, f func(Score) error) error {
 	return v.read(ctx, "the scores", `SELECT `+scoreColumns+` FROM {score} WHERE `+held+` AND key > $2 AND key < $3 ORDER BY key, wave, from_position`,
-		[]any{[]byte(all), []byte(all.end())}, func(scan scanner) error {
+		[]any{[]byte(within), []byte(within.end())}, func(scan scanner) error {
 			s, err := scanScore(scan)
 			if err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"asem/analysis/apim"
 	"asem/cmd/asem/internal/dataimport"
 	"asem/cmd/asem/internal/simulate"
+	"asem/domain"
 	"asem/projections"
 )
 
@@ -44,6 +45,15 @@ func (c *demoCmd) show(ctx context.Context, h *house, io streams) error {
 	real, err := h.importAcitelli(ctx)
 	if err != nil {
 		return err
+	}
+	for _, outcome := range changeOutcomes { // a server keeps them fitted
+		m, err := changeSpec(outcome).registered("change-"+outcome, "waves")
+		if err != nil {
+			return err
+		}
+		if err := h.order(ctx, domain.RegisterModel{Study: plan.Code, Model: m}); err != nil {
+			return err
+		}
 	}
 	line.show("fitting", 0, 1)
 	view, err := h.read.View(ctx, projections.AsOf{})

@@ -59,8 +59,8 @@ func observe(t *testing.T, s storage, io streams) {
 }
 
 // observeMore stores something more about the couple.
-func observeMore(t *testing.T, h *house) {
-	_, err := h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.CorrectScore{Study: "S", Couple: "1", Role: "B", Wave: 1, Construct: "quality", Value: 42, Reason: "misread"}})
+func observeMore(t *testing.T, h *house, value float64) {
+	_, err := h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.CorrectScore{Study: "S", Couple: "1", Role: "B", Wave: 1, Construct: "quality", Value: value, Reason: "misread"}})
 	require.NoError(t, err)
 	require.NoError(t, h.catchUp(t.Context()))
 }

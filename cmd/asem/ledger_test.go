@@ -54,7 +54,7 @@ func TestProofsOverGraphQL(t *testing.T) {
 		require.NoError(t, err)
 		must(t, "key", "show", "--data", s.Data)
 
-		observeMore(t, h)
+		observeMore(t, h, 42)
 		var now struct {
 			InclusionProof struct {
 				Leaf, Size     int64

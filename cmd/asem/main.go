@@ -30,6 +30,7 @@ type commands struct {
 	Export     exportCmd     `cmd:"" help:"Write a study's data for analysis as CSV."`
 	Simulate   simulateCmd   `cmd:"" help:"Make a synthetic study with known effects."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Build the read models anew from the log."`
+	Model      modelCmd      `cmd:"" help:"Look after the models of change that a study follows."`
 	Verify     verifyCmd     `cmd:"" help:"Prove that nothing in the log was changed."`
 	Backup     backupCmd     `cmd:"" help:"Copy the log to an encrypted file, while the study goes on."`
 	Restore    restoreCmd    `cmd:"" help:"Make a data folder or database from a backup."`

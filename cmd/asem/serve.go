@@ -118,7 +118,12 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		ops.signTrees(ctx)
 	}()
 	go func() { following <- follower.Run(ctx) }()
-	api, err := graphql.New(graphql.Config{Store: h.read, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: s.authenticate, Logger: log})
+	live, fitting := projections.NewLive(h.read, h.log, log), make(chan struct{})
+	go func() {
+		defer close(fitting)
+		live.Run(ctx)
+	}()
+	api, err := graphql.New(graphql.Config{Store: h.read, Live: live, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: s.authenticate, Logger: log})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -145,6 +150,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	defer cancel()
 	err = server.Shutdown(grace)
 	<-signing
+	<-fitting
 	for _, ended := range []chan error{following, publishing} {
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
 			err = errors.Join(err, e)
