@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"maps"
@@ -187,10 +188,9 @@ func keptItsPromises(t *testing.T, s storage, acks []acked) {
 	type command struct {
 		first, last events.Position
 		total       int
-		sum         []byte
 	}
 	seen := map[uuid.UUID]*command{}
-	sums := map[uuid.UUID]interface{ Sum([]byte) []byte }{}
+	sums := map[uuid.UUID]hash.Hash{}
 	versions, next := map[events.Stream]events.Version{}, events.Position(1)
 	require.NoError(t, events.Scan(t.Context(), h.log, 0, head, func(list []events.Envelope) error {
 		for _, at := range list {
@@ -212,7 +212,7 @@ func keptItsPromises(t *testing.T, s storage, acks []acked) {
 			}
 			require.Equal(t, c.first+events.Position(i)-1, at.Position, "a command whose events are torn apart or stored twice")
 			c.last = at.Position
-			sums[at.Command].(io.Writer).Write(at.Payload)
+			_, _ = sums[at.Command].Write(at.Payload) // never fails
 		}
 		return nil
 	}))
@@ -258,7 +258,7 @@ func TestKilled(t *testing.T) {
 	kill := func(t *testing.T, s storage) {
 		var acks []acked
 		for n := range crashKills {
-			c := exec.Command(os.Args[0])
+			c := exec.CommandContext(t.Context(), os.Args[0])
 			c.Env = append(os.Environ(), "ASEM_TEST_WORKER="+strconv.Itoa(n), "ASEM_TEST_REPLICA_DATA="+s.Data, "ASEM_TEST_WORKER_POSTGRES="+s.Postgres)
 			c.Stderr = os.Stderr
 			out, err := c.StdoutPipe()
@@ -312,7 +312,7 @@ func TestDatabaseKilled(t *testing.T) {
 // TestConnectionsCut cuts and stalls the connections to PostgreSQL in the midst of what they carry.
 func TestConnectionsCut(t *testing.T) {
 	server := eventstest.NewServer(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
 	var cuts atomic.Int64
@@ -346,7 +346,7 @@ func TestConnectionsCut(t *testing.T) {
 
 // proxy carries bytes both ways until, after a random number of them, it stalls for a moment and cuts.
 func proxy(c net.Conn, to string, cuts *atomic.Int64, calm *atomic.Bool) {
-	server, err := net.Dial("unix", to)
+	server, err := (&net.Dialer{}).DialContext(context.Background(), "unix", to)
 	if err != nil {
 		_ = c.Close()
 		return
@@ -387,10 +387,10 @@ func TestDiskFull(t *testing.T) {
 		dir, err := os.MkdirTemp("", "asem-full") // PostgreSQL, as another user, must get at it
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, os.Remove(dir)) })
-		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
 			t.Skipf("a small file system cannot be mounted here; run as root to test a full disk (%s)", strings.TrimSpace(string(out)))
 		}
-		t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
+		t.Cleanup(func() { require.NoError(t, exec.CommandContext(context.Background(), "umount", dir).Run()) })
 		require.NoError(t, os.Chmod(dir, 0o777))
 		return dir
 	}

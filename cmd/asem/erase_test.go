@@ -28,7 +28,7 @@ const (
 )
 
 // observe stores a couple of whom both answered.
-func observe(t *testing.T, s storage, io streams) {
+func observe(t *testing.T, s storage) {
 	ctx, day := context.Background(), domain.NewDate(2025, 3, 1)
 	require.NoError(t, s.with(ctx, func(h *house) error {
 		var orders []domain.Order
@@ -94,7 +94,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 	data, backups, exports := filepath.Join(dir, "data"), filepath.Join(dir, "backups"), filepath.Join(dir, "exports")
 	require.NoError(t, os.Mkdir(exports, 0o700))
 	s := storage{Data: data}
-	observe(t, s, streams{})
+	observe(t, s)
 	must(t, "backup", backups, "--data", data)
 	must(t, "verify", "--data", data, "--write", filepath.Join(dir, "checkpoints"))
 	require.NotEmpty(t, grep(t, canaries, data), "the test would notice nothing")
@@ -155,7 +155,7 @@ func TestErasureLeavesNothingInPostgres(t *testing.T) {
 	server := eventstest.NewServer(t)
 	dir := t.TempDir()
 	s := storage{Data: filepath.Join(dir, "data"), Postgres: server.DSN}
-	observe(t, s, streams{})
+	observe(t, s)
 	onDisk := func() { // a server writes its buffers when it shuts down
 		server.Stop(t)
 		server.Start(t)
@@ -176,7 +176,7 @@ func TestErasureLeavesNothingInPostgres(t *testing.T) {
 func TestAnInterruptedErasureIsFinished(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	s := storage{Data: data}
-	observe(t, s, streams{})
+	observe(t, s)
 	h, err := s.open(t.Context())
 	require.NoError(t, err)
 	_, err = h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.EraseParticipant{Study: "S", Couple: "1", Role: "A"}})

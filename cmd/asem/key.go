@@ -18,7 +18,7 @@ type keyCmd struct {
 
 type keyShowCmd struct{ storage }
 
-func (c *keyShowCmd) Run(ctx context.Context, io streams) error {
+func (c *keyShowCmd) Run(io streams) error {
 	keys, err := seal.OpenFile(c.keyFile())
 	if err != nil {
 		return err

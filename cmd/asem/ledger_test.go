@@ -23,7 +23,7 @@ import (
 // A researcher who kept a checkpoint proves over GraphQL, with the public key alone, that an event is in the tree and that the tree only grew.
 func TestProofsOverGraphQL(t *testing.T) {
 	s := storage{Data: filepath.Join(t.TempDir(), "data")}
-	observe(t, s, streams{})
+	observe(t, s)
 	require.NoError(t, s.with(t.Context(), func(h *house) error {
 		api, err := graphql.New(graphql.Config{Store: h.read, Ledger: ledger{h.archive, h.keys.Signer()}, Logger: slog.New(slog.DiscardHandler), Authenticate: func(*http.Request) (graphql.Viewer, error) {
 			return graphql.Viewer{Role: domain.ActorResearcher, Studies: []string{"S"}}, nil

@@ -17,7 +17,7 @@ import (
 func TestServePublishesSealedEvents(t *testing.T) {
 	dir := t.TempDir()
 	s := storage{Data: filepath.Join(dir, "data")}
-	observe(t, s, streams{})
+	observe(t, s)
 	other, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: filepath.Join(dir, "nats"), NoSigs: true})
 	require.NoError(t, err)
 	go other.Start()

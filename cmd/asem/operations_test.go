@@ -52,7 +52,7 @@ func eventually(t *testing.T, url, password string, status int, want string) str
 // An event that cannot be read stops the read model that needs it, and no other, for everybody to see; when it is repaired the read model goes on, without a restart.
 func TestPoisonStopsOneReadModelUntilItIsRepaired(t *testing.T) {
 	test := func(t *testing.T, args []string, s storage, repair string, open func() *sql.DB) {
-		observe(t, s, streams{})
+		observe(t, s)
 		keeper := strings.TrimSpace(must(t, append([]string{"token", "--operator"}, args...)...))
 		base := serveOn(t, args...)
 		eventually(t, base+"/readyz", "", 200, "rating: ready")

@@ -68,13 +68,13 @@ func TestMain(m *testing.M) {
 func TestAnotherReplicaTakesOver(t *testing.T) {
 	server := eventstest.NewServer(t)
 	s := storage{Data: filepath.Join(t.TempDir(), "data"), Postgres: server.DSN}
-	observe(t, s, streams{}) // also makes the key file
+	observe(t, s) // also makes the key file
 	h, err := s.open(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, h.close()) }()
 	var others []*exec.Cmd
 	for range 2 {
-		c := exec.Command(os.Args[0])
+		c := exec.CommandContext(t.Context(), os.Args[0])
 		c.Env = append(os.Environ(), "ASEM_TEST_REPLICA="+server.DSN, "ASEM_TEST_REPLICA_DATA="+s.Data)
 		require.NoError(t, c.Start())
 		others = append(others, c)

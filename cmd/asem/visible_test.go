@@ -59,7 +59,7 @@ func serveHouse(t *testing.T, h *house) (ask func(field string) map[string]any) 
 // A registered model is fitted anew when data come in, and its estimate says on what it stands.
 func TestARegisteredModelFollowsTheData(t *testing.T) {
 	s := storage{Data: filepath.Join(t.TempDir(), "data")}
-	observe(t, s, streams{})
+	observe(t, s)
 	spec := write(t, "m.yaml", "kind: mixed\noutcome: quality\nfixed: time\nrandom: 1 | couple\n")
 	must(t, "model", "register", "--data", s.Data, "--study", "S", "--name", "change", "--spec", spec)
 	assert.Contains(t, must(t, "model", "list", "--data", s.Data, "--study", "S"), "quality")
@@ -101,7 +101,7 @@ func TestVisibleLatency(t *testing.T) {
 		t.Skip("set ASEM_VISIBLE to how long to measure")
 	}
 	measure := func(t *testing.T, s storage) {
-		observe(t, s, streams{})
+		observe(t, s)
 		h, err := s.open(t.Context())
 		require.NoError(t, err)
 		defer func() { require.NoError(t, h.close()) }()

@@ -98,7 +98,7 @@ func (k Keyring) replace(text []byte) error {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
 	if openErr != nil {
-		return nil // there was none
+		return nil //nolint:nilerr // there was none
 	}
 	info, err := old.Stat()
 	if err == nil {

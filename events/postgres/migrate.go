@@ -18,7 +18,7 @@ func fillRecords(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // back to the pool
 	return conn.Raw(func(c any) error {
 		return pgx.BeginFunc(ctx, c.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error { return fill(ctx, tx) })
 	})

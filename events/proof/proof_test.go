@@ -44,7 +44,7 @@ func onEach(t *testing.T, f func(t *testing.T, open func(t *testing.T) *desk)) {
 			for _, table := range []string{"event", "command", "tile", "seal_key", "signed_tree"} {
 				text = strings.ReplaceAll(text, "{"+table+"}", schema+table)
 			}
-			r, err := db.Exec(text, args...)
+			r, err := db.ExecContext(t.Context(), text, args...)
 			require.NoError(t, err)
 			n, err := r.RowsAffected()
 			require.NoError(t, err)
