@@ -8,14 +8,15 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Leadership makes sure that of several replicas on one PostgreSQL one drives each consumer along the log. The leader of a consumer holds
-// an advisory lock on a connection that serves nothing else; when the process, its host or the connection dies, the server lets go of
-// the lock and another replica takes it. Who takes it raises the epoch in the checkpoint of the read model: whatever a former leader, who may not know yet, still
-// tries to apply is refused with [events.ErrFenced].
+// an advisory lock on a connection that serves nothing else; when the process, its host or the connection dies or comes to a standstill, the server lets go of
+// the lock and another replica takes it. Who takes it raises the epoch of the read model: whatever a former leader, who may not know yet, still
+// tries to apply is refused with [events.ErrFenced]. Programs that build different versions of a read model lead each their own.
 //
 // On SQLite the process has the data folder to itself, and leads.
 type Leadership struct {
@@ -33,6 +34,9 @@ const (
 	leadEvery  = 500 * time.Millisecond
 	leadAnswer = 2 * time.Second
 )
+
+// leadSilence is for how long the server leaves its locks to a leader of whom it hears nothing.
+const leadSilence = "3s"
 
 // Lead strives for the lead of all read models, and of others by name, until ctx ends. It then gives up what it leads.
 func (s *Store) Lead(ctx context.Context, logger *slog.Logger, others ...string) *Leadership {
@@ -113,11 +117,9 @@ func (l *Leadership) session(ctx context.Context) error {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 	}()
-	// A server that does not hear of this host for so long gives its locks to others. Over a Unix socket these have no meaning.
-	for _, setting := range []string{"tcp_keepalives_idle = 1", "tcp_keepalives_interval = 1", "tcp_keepalives_count = 2", "tcp_user_timeout = 3000"} {
-		if _, err := conn.ExecContext(ctx, "SET "+setting); err != nil {
-			return err
-		}
+	// A process that has come to a standstill lets go of its locks as one that has ended does.
+	if _, err := conn.ExecContext(ctx, "SET idle_session_timeout = '"+leadSilence+"'"); err != nil {
+		return err
 	}
 	for ctx.Err() == nil {
 		if err := l.round(ctx, conn); err != nil {
@@ -157,32 +159,42 @@ func (l *Leadership) round(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// lockOf returns the number of the advisory lock of a consumer. Read models of another schema have others.
+// lockOf returns the number of the advisory lock of a consumer. Read models of another schema or version have others.
 func (l *Leadership) lockOf(name string) int64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "asem leader %s %s", l.store.schema, name)
+	if p := l.model(name); p != nil {
+		fmt.Fprintf(h, " %d", p.version)
+	}
 	return int64(h.Sum64())
 }
 
-// raise writes the epoch of this leader into the checkpoint. A crash of PostgreSQL forgets epochs; the clock keeps them rising all the same.
+// model returns the read model of a name, nil if it is another consumer's.
+func (l *Leadership) model(name string) *Projection {
+	i := slices.IndexFunc(l.store.projections, func(p *Projection) bool { return p.name == name })
+	if i < 0 {
+		return nil
+	}
+	return l.store.projections[i]
+}
+
+// raise takes the next epoch for this leader. A crash of PostgreSQL forgets epochs; the clock keeps them rising all the same.
 func (l *Leadership) raise(ctx context.Context, conn *sql.Conn, name string) error {
-	for _, p := range l.store.projections {
-		if p.name != name {
-			continue
-		}
-		var epoch int64
-		err := conn.QueryRowContext(ctx, `UPDATE checkpoint SET epoch = GREATEST((SELECT max(epoch) FROM checkpoint WHERE projection = $1 AND version = $2) + 1, $3)
-			WHERE projection = $1 AND version = $2 RETURNING epoch`, p.name, p.version, micros(l.store.now())).Scan(&epoch)
-		if errors.Is(err, sql.ErrNoRows) { // PostgreSQL has crashed and emptied the tables
-			if err := l.store.create(ctx); err != nil {
-				return err
-			}
-			return l.raise(ctx, conn, name)
-		}
-		if err != nil {
+	p := l.model(name)
+	if p == nil {
+		return nil
+	}
+	var epoch int64
+	err := conn.QueryRowContext(ctx, `UPDATE active_slot SET epoch = GREATEST(epoch + 1, $3) WHERE projection = $1 AND version = $2 RETURNING epoch`,
+		p.name, p.version, micros(l.store.now())).Scan(&epoch)
+	if errors.Is(err, sql.ErrNoRows) { // PostgreSQL has crashed and emptied the tables
+		if err := l.store.create(ctx); err != nil {
 			return err
 		}
+		return l.raise(ctx, conn, name)
+	}
+	if err == nil {
 		p.epoch.Store(epoch)
 	}
-	return nil
+	return err
 }

@@ -54,9 +54,9 @@ func recordMoments(ctx context.Context, tx *Tx, batch []events.Envelope) error {
 }
 
 // positionAt returns the position of the last event that had been recorded at a time; 0 before the first.
-func (s *Store) positionAt(ctx context.Context, slot string, t time.Time) (events.Position, error) {
+func (s *Store) positionAt(ctx context.Context, slots string, t time.Time) (events.Position, error) {
 	var at events.Position
-	rows, err := s.query(ctx, slot, `SELECT position FROM {moment} WHERE recorded_at <= $1 ORDER BY recorded_at DESC LIMIT 1`, t.UnixMicro())
+	rows, err := s.query(ctx, slots, `SELECT position FROM {moment} WHERE recorded_at <= $1 ORDER BY recorded_at DESC LIMIT 1`, t.UnixMicro())
 	if err != nil {
 		return 0, err
 	}

@@ -54,7 +54,7 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 		writer.Close()
 		return nil, unusable(path, err)
 	}
-	return newStore(ctx, writer, reader, SQLite)
+	return openStore(ctx, writer, reader, SQLite)
 }
 
 func unusable(path string, err error) error {
@@ -75,6 +75,12 @@ func OpenPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		"search_path": schema,
 		// A commit lost in a crash takes its checkpoint along and is applied again from the log.
 		"synchronous_commit": "off",
+		// What a process holds that has come to a standstill, or whose host has vanished, others need.
+		"idle_in_transaction_session_timeout": "3s",
+		"tcp_keepalives_idle":                 "1",
+		"tcp_keepalives_interval":             "1",
+		"tcp_keepalives_count":                "2",
+		"tcp_user_timeout":                    "3s",
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +99,7 @@ func OpenPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		db.Close()
 		return nil, fmt.Errorf("create schema %s: %w", schema, err)
 	}
-	store, err := newStore(ctx, db, db, PostgreSQL)
+	store, err := openStore(ctx, db, db, PostgreSQL)
 	if err == nil {
 		store.schema = schema
 	}
@@ -121,8 +127,8 @@ func withSettings(dsn string, settings map[string]string) (string, error) {
 	return u.String(), nil
 }
 
-// newStore is NewStore that closes the databases when it fails.
-func newStore(ctx context.Context, writer, reader *sql.DB, d Dialect) (*Store, error) {
+// openStore is NewStore that closes the databases when it fails.
+func openStore(ctx context.Context, writer, reader *sql.DB, d Dialect) (*Store, error) {
 	s, err := NewStore(ctx, writer, reader, d)
 	if err != nil {
 		reader.Close()

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"asem/domain"
@@ -94,7 +93,7 @@ func (p *Projection) Checkpoint(ctx context.Context) (events.Position, error) {
 
 func (p *Projection) checkpoint(ctx context.Context) (events.Position, error) {
 	at := events.Position(-1)
-	text, args := `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2 AND slot = (SELECT slot FROM active_slot)`, []any{p.name, p.version}
+	text, args := `SELECT c.position FROM checkpoint c JOIN active_slot a ON a.projection = c.projection AND a.version = c.version AND a.slot = c.slot WHERE c.projection = $1 AND c.version = $2`, []any{p.name, p.version}
 	if p.build != "" {
 		text, args = `SELECT position FROM checkpoint WHERE projection = $1 AND version = $2 AND slot = $3`, append(args, p.slot)
 	}
@@ -217,26 +216,26 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	}
 	defer done()
 	tx := &Tx{tx: sqlTx, projection: p}
-	if tx.slot, err = p.slotIn(ctx, tx); err != nil {
+	var epoch int64
+	if tx.slot, epoch, err = p.slotIn(ctx, tx); err != nil {
 		return fmt.Errorf("apply to %s: %w", p.name, err)
+	}
+	if mine := p.epoch.Load(); mine != 0 && mine != epoch {
+		return fmt.Errorf("apply to %s: %w", p.name, events.ErrFenced)
 	}
 
 	// Writing the row locks it: of two processes with the same batch the second waits here, and
 	// then finds the work done.
 	var before events.Position
-	var epoch int64
-	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 AND slot = $3 RETURNING position, epoch`, p.name, p.version, tx.slot)
+	row, err := tx.queryRow(ctx, `UPDATE checkpoint SET position = position WHERE projection = $1 AND version = $2 AND slot = $3 RETURNING position`, p.name, p.version, tx.slot)
 	if err == nil {
-		err = row.Scan(&before, &epoch)
+		err = row.Scan(&before)
 	}
 	if errors.Is(err, sql.ErrNoRows) { // PostgreSQL has crashed and emptied the tables
 		return fmt.Errorf("apply to %s: %w", p.name, ErrRebuilding)
 	}
 	if err != nil {
 		return fmt.Errorf("lock the checkpoint of %s: %w", p.name, err)
-	}
-	if mine := p.epoch.Load(); mine != 0 && mine != epoch {
-		return fmt.Errorf("apply to %s: %w", p.name, events.ErrFenced)
 	}
 	if reached := p.reached.Load(); int64(before) < reached {
 		return fmt.Errorf("apply to %s, which stands at %d and had reached %d: %w", p.name, before, reached, ErrRebuilding)
@@ -263,28 +262,28 @@ func (p *Projection) commit(ctx context.Context, batch []decoded) error {
 	return nil
 }
 
-// slotIn returns the slot that the transaction writes to, and keeps it from being swapped until its end.
-func (p *Projection) slotIn(ctx context.Context, tx *Tx) (string, error) {
-	text := `SELECT slot, build FROM active_slot`
+// slotIn returns the slot that the transaction writes to and the epoch of the leader, and keeps both as they are until its end.
+func (p *Projection) slotIn(ctx context.Context, tx *Tx) (slot string, epoch int64, err error) {
+	text := `SELECT slot, epoch, build FROM active_slot WHERE projection = $1 AND version = $2`
 	if p.store.dialect == PostgreSQL {
 		text += ` FOR SHARE`
 	}
-	var active, build string
-	row, err := tx.queryRow(ctx, text)
+	var build string
+	row, err := tx.queryRow(ctx, text, p.name, p.version)
 	if err == nil {
-		err = row.Scan(&active, &build)
+		err = row.Scan(&slot, &epoch, &build)
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows): // PostgreSQL has crashed and emptied the tables
-		return "", ErrRebuilding
+		return "", 0, ErrRebuilding
 	case err != nil:
-		return "", err
+		return "", 0, err
 	case p.build == "":
-		return active, nil
+		return slot, epoch, nil
 	case p.build != build:
-		return "", errors.New("another rebuild has taken over")
+		return "", 0, errTakenOver
 	}
-	return p.slot, nil
+	return p.slot, epoch, nil
 }
 
 // begin starts a transaction when it is this projection's turn. done rolls back whatever was not
@@ -329,20 +328,6 @@ func (p *Projection) handle(ctx context.Context, tx *Tx, batch []decoded) error 
 	}
 	if err := p.every(ctx, tx, envelopes); err != nil {
 		return fmt.Errorf("apply to %s: %w", p.name, err)
-	}
-	return nil
-}
-
-// empty removes all rows of tables.
-func (s *Store) empty(ctx context.Context, tx *sql.Tx, tables []string) error {
-	if s.dialect == PostgreSQL { // where a DELETE would leave every row behind as dead weight
-		_, err := tx.ExecContext(ctx, `TRUNCATE `+strings.Join(tables, ", "))
-		return err
-	}
-	for _, table := range tables {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table); err != nil {
-			return err
-		}
 	}
 	return nil
 }

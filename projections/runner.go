@@ -51,32 +51,31 @@ func CatchUp(ctx context.Context, log Reader, projections []*Projection, progres
 	return <-readErr
 }
 
-// Grace is how long the slot that a rebuild replaced is left alone, for whoever still reads from it: longer than any request lasts.
+// Grace is how long the slots that a rebuild replaced are left to whoever still reads from them: longer than any request lasts.
 const Grace = 30 * time.Second
 
-// Rebuild builds all read models again from the first event, in the slot that is not read, while events go on being applied to the other. When it
-// has caught up the two change places. Views that stand on the old one may be read on during grace, then it is
-// emptied. If a rebuild fails, or the process dies, the read models are as they were. A second rebuild at the same time is refused
-// with code conflict. progress may be nil.
+// Rebuild builds all read models again from the first event, in the slots that are not read, while events go on being applied to the others. When it
+// has caught up they change places, in one transaction. Views that stand on what was replaced may be read on during grace, then it is
+// emptied, and whoever still reads is told to read again. A grace below some seconds is for those who know that nobody reads. If a rebuild fails, or
+// the process dies, the read models are as they were. A second rebuild at the same time is refused with code conflict. progress may be nil.
 func Rebuild(ctx context.Context, log Reader, s *Store, grace time.Duration, progress Progress) error {
 	r, err := s.beginRebuild(ctx)
 	if err != nil {
 		return err
 	}
-	if err := r.run(ctx, log, progress); err != nil {
+	if err := r.run(ctx, log, grace, progress); err != nil {
 		r.giveUp()
 		return err
 	}
+	r.end()
 	s.notify()
-	select {
-	case <-ctx.Done():
+	if pause(ctx, grace) != nil {
 		return nil // done all the same; the next rebuild empties the old slot
-	case <-time.After(grace):
 	}
 	return s.emptyOther(ctx)
 }
 
-// emptyOther empties the slot that is not read, unless a rebuild fills it, which did so itself.
+// emptyOther empties the slots that are not read, unless a rebuild fills them, which did so itself.
 func (s *Store) emptyOther(ctx context.Context) error {
 	claim, err := s.beginRebuild(ctx)
 	if domain.CodeOf(err) == domain.Conflict {
@@ -88,25 +87,12 @@ func (s *Store) emptyOther(ctx context.Context) error {
 	return err
 }
 
-func (r *rebuild) run(ctx context.Context, log Reader, progress Progress) error {
-	beaten := r.store.now()
-	told := func(done, head events.Position) {
-		if now := r.store.now(); now.Sub(beaten) > deadAfter/6 && r.beat(ctx) == nil {
-			beaten = now
-		}
-		if progress != nil {
-			progress(done, head)
-		}
-	}
+func (r *rebuild) run(ctx context.Context, log Reader, grace time.Duration, progress Progress) error {
 	for {
-		if err := CatchUp(ctx, log, r.projections, told); err != nil {
+		if err := CatchUp(ctx, log, r.projections, progress); err != nil {
 			return err
 		}
-		head, err := log.Head(ctx)
-		if err != nil {
-			return fmt.Errorf("find the head of the log: %w", err)
-		}
-		swapped, err := r.swap(ctx, head)
+		swapped, err := r.swap(ctx, log, grace)
 		if err != nil || swapped {
 			return err
 		}

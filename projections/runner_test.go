@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,8 +24,10 @@ import (
 func content(t tb, p *Projection, keep func(row map[string]any) bool) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
-	slot, _, err := p.store.standing(context.Background())
+	now, err := p.store.standing(context.Background())
 	require.NoError(t, err)
+	i := p.store.index(p.name, p.version)
+	slot := now.slots[i : i+1]
 	for _, name := range p.store.tablesOf(p, slot) {
 		rows, err := p.store.reader.QueryContext(context.Background(), `SELECT * FROM `+name)
 		require.NoError(t, err)
@@ -69,10 +72,13 @@ func contents(t tb, s *Store, keep func(map[string]any) bool) map[string]map[str
 }
 
 func resetAll(t tb, s *Store) {
-	slot, _, err := s.standing(context.Background())
+	now, err := s.standing(context.Background())
 	require.NoError(t, err)
-	require.NoError(t, s.emptySlot(context.Background(), slot))
-	for _, p := range All(s) {
+	for i, p := range All(s) {
+		slot := now.slots[i : i+1]
+		require.NoError(t, s.change(context.Background(), func(tx *sql.Tx) error {
+			return s.emptyTables(context.Background(), tx, modelSlot{p.name, p.version, slot, s.tablesOf(p, slot)})
+		}))
 		p.reached.Store(0)
 		p.instruments = nil
 	}
@@ -139,10 +145,14 @@ func fewerChecks(t *testing.T, n int) {
 
 // readAll reads through every query what there is to read at a position.
 func readAll(t tb, s *Store, at events.Position) map[string]any {
-	ctx := context.Background()
-	slot, _, err := s.standing(ctx)
+	v, err := s.View(context.Background(), AsOf{})
 	require.NoError(t, err)
-	v := View{s, slot, at}
+	v.at = at
+	return readView(t, v)
+}
+
+func readView(t tb, v View) map[string]any {
+	ctx := context.Background()
 	out := map[string]any{}
 	note := func(what string, value any, err error) {
 		if domain.CodeOf(err) != domain.NotFound {
@@ -330,114 +340,6 @@ func TestTwoProcessesApplyOnce(t *testing.T) {
 			sameRead(t, readAll(t, alone, h.head()), readAll(t, s, h.head()))
 		}
 	})
-}
-
-// While one process rebuilds, another goes on applying what comes in, and readers read on; when the slots have changed places nothing is missing, and who began to
-// read before reads what was there before.
-func TestRebuildUnderLiveWrites(t *testing.T) {
-	onEachHandle(t, func(t *testing.T, open func() *Store) {
-		h := testStudy(t)
-		running, rebuilding := open(), open()
-		for c := range 150 {
-			h.do(t, enrol(fmt.Sprint(c))...)
-		}
-		require.NoError(t, CatchUp(t.Context(), h, All(running), nil))
-		begun, err := running.View(t.Context(), AsOf{})
-		require.NoError(t, err)
-		want := readAll(t, running, h.head())
-		seen := 0
-		log := &growing{history: h}
-		err = Rebuild(t.Context(), log, rebuilding, 0, func(done, _ events.Position) {
-			if seen++; seen > 3 {
-				return
-			}
-			b, is, err := running.Building(t.Context())
-			require.NoError(t, err)
-			require.True(t, is)
-			assert.Equal(t, done, b.Position)
-			assert.ErrorContains(t, Rebuild(t.Context(), h, running, 0, nil), "a rebuild is under way")
-			h.do(t, enrol(fmt.Sprint("more", seen))...)
-			for _, p := range All(running) {
-				require.NoError(t, p.Apply(t.Context(), h.log[len(h.log)-9:]))
-			}
-			slot, _, err := running.standing(t.Context())
-			require.NoError(t, err)
-			assert.Equal(t, begun.slot, slot, "nobody reads what is half built")
-		})
-		require.NoError(t, err)
-		require.Greater(t, seen, 1)
-		after, err := running.View(t.Context(), AsOf{})
-		require.NoError(t, err)
-		assert.NotEqual(t, begun.slot, after.slot)
-		assert.Equal(t, h.head(), after.at)
-		plain := openFile(t)
-		require.NoError(t, CatchUp(t.Context(), h, All(plain), nil))
-		assert.Equal(t, contents(t, plain, everyRow), contents(t, running, everyRow))
-		sameRead(t, want, readAll(t, running, begun.at))
-		h.do(t, enrol("later")...)
-		for _, p := range All(running) {
-			require.NoError(t, p.Apply(t.Context(), h.log[len(h.log)-9:]), "the handle goes on in the new slot")
-		}
-		_, is, err := running.Building(t.Context())
-		require.NoError(t, err)
-		assert.False(t, is)
-	})
-}
-
-// growing is a history that may grow while it is read.
-type growing struct{ *history }
-
-// A rebuild that fails leaves what was read as it was, and does not stand in the way of the next.
-func TestAFailedRebuildChangesNothing(t *testing.T) {
-	onEachHandle(t, func(t *testing.T, open func() *Store) {
-		h := testStudy(t)
-		h.do(t, enrol("1")...)
-		s := open()
-		require.NoError(t, CatchUp(t.Context(), h, All(s), nil))
-		want := contents(t, s, everyRow)
-		bad := &history{log: slices.Clone(h.log)}
-		bad.log[5].Type = "couple.teleported"
-		var poison *ApplyError
-		require.ErrorAs(t, Rebuild(t.Context(), bad, s, 0, nil), &poison)
-		assert.Equal(t, want, contents(t, s, everyRow))
-		ctx, cancel := context.WithCancel(t.Context())
-		require.ErrorIs(t, Rebuild(ctx, h, s, 0, func(events.Position, events.Position) { cancel() }), context.Canceled)
-		assert.Equal(t, want, contents(t, s, everyRow))
-
-		dead, err := s.beginRebuild(t.Context()) // its process dies here
-		require.NoError(t, err)
-		assert.Equal(t, domain.Conflict, domain.CodeOf(Rebuild(t.Context(), h, s, 0, nil)))
-		s.now = func() time.Time { return time.Now().Add(deadAfter + time.Second) }
-		require.NoError(t, Rebuild(t.Context(), h, s, 0, nil))
-		assert.Equal(t, want, contents(t, s, everyRow))
-		assert.Error(t, dead.projections[0].Apply(t.Context(), h.log), "it comes back too late")
-	})
-}
-
-// A crash of PostgreSQL empties the read models. Whoever applies events finds out and builds them again.
-func TestReadModelsThatWereEmptied(t *testing.T) {
-	s := openSchema(t, newSchema(t))
-	h := testStudy(t)
-	h.do(t, enrol("1")...)
-	require.NoError(t, CatchUp(t.Context(), h, All(s), nil))
-	want := contents(t, s, everyRow)
-	for _, p := range All(s) {
-		for _, slot := range slots {
-			_, err := s.writer.ExecContext(t.Context(), "TRUNCATE "+strings.Join(s.tablesOf(p, slot), ", ")+", checkpoint, active_slot")
-			require.NoError(t, err)
-		}
-	}
-	at, err := s.Position(t.Context())
-	require.NoError(t, err)
-	assert.Zero(t, at)
-	for _, p := range All(s) {
-		assert.ErrorIs(t, p.Apply(t.Context(), h.log[len(h.log)-1:]), ErrRebuilding)
-		at, err := p.Checkpoint(t.Context())
-		require.NoError(t, err)
-		assert.Zero(t, at)
-		require.NoError(t, p.Apply(t.Context(), h.log))
-	}
-	assert.Equal(t, want, contents(t, s, everyRow))
 }
 
 func TestWaitForReturnsWhenTheReadModelsAreThere(t *testing.T) {

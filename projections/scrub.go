@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -14,25 +15,26 @@ import (
 func (s *Store) Scrub(ctx context.Context) error {
 	claim, err := s.beginRebuild(ctx) // empties what an earlier rebuild left behind
 	for ; domain.CodeOf(err) == domain.Conflict; claim, err = s.beginRebuild(ctx) {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	if err != nil {
 		return err
 	}
 	defer claim.giveUp()
-	if s.dialect == PostgreSQL {
-		for _, p := range s.projections {
-			for _, table := range append(s.tablesOf(p, slots[0]), s.tablesOf(p, slots[1])...) {
-				if _, err := s.writer.ExecContext(ctx, "VACUUM FULL "+table); err != nil {
-					return fmt.Errorf("scrub the read models: %w", err)
-				}
-			}
+	// What programs of other versions have built they build again.
+	others, err := s.others(ctx)
+	if err != nil {
+		return fmt.Errorf("look for other versions: %w", err)
+	}
+	for _, m := range others {
+		if err := s.alone(ctx, func(tx *sql.Tx) error { return s.emptyTables(ctx, tx, m) }); err != nil {
+			return fmt.Errorf("empty %s %d: %w", m.projection, m.version, err)
 		}
-		return nil
+	}
+	if s.dialect == PostgreSQL {
+		return s.vacuum(ctx)
 	}
 	if err := s.writing.take(ctx); err != nil {
 		return err
@@ -52,4 +54,31 @@ func (s *Store) Scrub(ctx context.Context) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// vacuum writes the tables that are read into new files.
+func (s *Store) vacuum(ctx context.Context) error {
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("scrub the read models: %w", err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SET lock_timeout = "+lockWait); err != nil {
+		return fmt.Errorf("scrub the read models: %w", err)
+	}
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "RESET lock_timeout") }() // a connection that cannot be reset is not used again
+	for _, p := range s.projections {
+		for _, slot := range slots {
+			for _, table := range s.tablesOf(p, slot) {
+				err := patiently(ctx, func() error {
+					_, err := conn.ExecContext(ctx, "VACUUM FULL "+table)
+					return err
+				})
+				if err != nil {
+					return fmt.Errorf("scrub the read models: %w", err)
+				}
+			}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -36,7 +37,7 @@ type Store struct {
 	dialect        Dialect
 	schema         string // of PostgreSQL
 	now            func() time.Time
-	tables         map[string]string // logical name -> name with the version of its projection, without the slot
+	tables         map[string]modelTable // by logical name
 	projections    []*Projection
 
 	writeStmts, readStmts stmts
@@ -47,14 +48,24 @@ type Store struct {
 	applied chan struct{} // closed and replaced whenever a checkpoint moves
 }
 
+// modelTable is a table of a read model.
+type modelTable struct {
+	name  string // with the version of the read model, without the slot
+	model int    // index of the read model in the order of All
+}
+
 // NewStore returns a store on databases that are open already, and creates what tables it lacks. writer
 // must begin transactions that lock at once (SQLite: _txlock=immediate) and have at least two connections, for
 // statements are prepared while a transaction runs; reader may be the same database. The store owns both from
 // now on.
 func NewStore(ctx context.Context, writer, reader *sql.DB, dialect Dialect) (*Store, error) {
+	return newStore(ctx, writer, reader, dialect, definitions())
+}
+
+func newStore(ctx context.Context, writer, reader *sql.DB, dialect Dialect, definitions []definition) (*Store, error) {
 	s := &Store{
 		writer: writer, reader: reader, dialect: dialect, now: time.Now,
-		tables:  map[string]string{},
+		tables:  map[string]modelTable{},
 		applied: make(chan struct{}),
 		writing: make(turns, 8),
 	}
@@ -62,17 +73,13 @@ func NewStore(ctx context.Context, writer, reader *sql.DB, dialect Dialect) (*St
 		s.writing = make(turns, 1) // waiting here is fairer and cheaper than waiting for the file's lock
 	}
 	s.writeStmts.db, s.readStmts.db = writer, reader
-	for _, d := range definitions() {
+	for i, d := range definitions {
 		for _, m := range placeholder.FindAllStringSubmatch(d.schema, -1) {
-			s.tables[m[1]] = fmt.Sprintf("%s_v%d", m[1], d.version)
+			s.tables[m[1]] = modelTable{fmt.Sprintf("%s_v%d", m[1], d.version), i}
 		}
 		s.projections = append(s.projections, &Projection{definition: d, store: s, turn: make(turns, 1)})
 	}
-	err := s.dropOldLayout(ctx)
-	if err == nil {
-		err = s.create(ctx)
-	}
-	if err != nil {
+	if err := s.create(ctx); err != nil {
 		return nil, fmt.Errorf("create the read models: %w", err)
 	}
 	return s, nil
@@ -84,56 +91,30 @@ func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Cl
 // All lists the projections of a store, in the order in which their events begin.
 func All(s *Store) []*Projection { return s.projections }
 
-// create makes the tables of every projection that lacks them, in both slots.
-func (s *Store) create(ctx context.Context) error {
-	tx, err := s.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if s.dialect == PostgreSQL {
-		// Two processes that start together must not create the same table at once.
-		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7021400)`); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.ExecContext(ctx, s.disposable(slotSchema)); err != nil {
-		return err
-	}
-	for _, p := range s.projections {
-		for _, slot := range slots {
-			if _, err := tx.ExecContext(ctx, s.disposable(s.expand(p.schema, slot))); err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO checkpoint (projection, version, slot, position, recorded_at, updated_at, epoch)
-				VALUES ($1, $2, $3, 0, 0, $4, 0) ON CONFLICT DO NOTHING`, p.name, p.version, slot, micros(s.now())); err != nil {
-				return err
-			}
-		}
-	}
-	return tx.Commit()
-}
-
-// disposable makes PostgreSQL leave the tables out of its write-ahead log: there an erased person's rows would live on. The price is that a crash of PostgreSQL
-// empties them, checkpoints included; they are then built again.
-func (s *Store) disposable(schema string) string {
-	if s.dialect != PostgreSQL {
-		return schema
-	}
-	return strings.ReplaceAll(schema, "CREATE TABLE", "CREATE UNLOGGED TABLE")
-}
-
 var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
 
-// expand replaces {score} by the name that the table has in the version this program reads and writes, in a slot.
-func (s *Store) expand(text, slot string) string {
+// expand replaces {score} by the name that the table has in the version this program reads and writes, in a slot. slots is one letter for
+// all read models, or one for each in the order of [All].
+func (s *Store) expand(text, slots string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(m string) string {
-		name, ok := s.tables[m[1:len(m)-1]]
+		t, ok := s.tables[m[1:len(m)-1]]
 		if !ok {
 			panic("projections: no read model has a table " + m)
 		}
-		return name + "_" + slot
+		if len(slots) == 1 {
+			return t.name + "_" + slots
+		}
+		return t.name + "_" + slots[t.model:t.model+1]
 	})
+}
+
+// tablesOf lists the names in the database of a read model's tables in a slot.
+func (s *Store) tablesOf(p *Projection, slot string) []string {
+	var names []string
+	for _, m := range createTable.FindAllString(p.schema, -1) {
+		names = append(names, s.expand(m[strings.IndexByte(m, '{'):], slot))
+	}
+	return names
 }
 
 // turns lets as many in as it has room for.
@@ -157,10 +138,10 @@ type stmts struct {
 	by map[slotText]*sql.Stmt
 }
 
-type slotText struct{ text, slot string }
+type slotText struct{ text, slots string }
 
-func (c *stmts) get(ctx context.Context, s *Store, text, slot string) (*sql.Stmt, error) {
-	k := slotText{text, slot}
+func (c *stmts) get(ctx context.Context, s *Store, text, slots string) (*sql.Stmt, error) {
+	k := slotText{text, slots}
 	c.mu.RLock()
 	stmt, ok := c.by[k]
 	c.mu.RUnlock()
@@ -172,7 +153,7 @@ func (c *stmts) get(ctx context.Context, s *Store, text, slot string) (*sql.Stmt
 	if stmt, ok := c.by[k]; ok {
 		return stmt, nil
 	}
-	stmt, err := c.db.PrepareContext(ctx, s.expand(text, slot)) //nolint:sqlclosecheck // lives as long as the database
+	stmt, err := c.db.PrepareContext(ctx, s.expand(text, slots)) //nolint:sqlclosecheck // lives as long as the database
 	if err != nil {
 		return nil, fmt.Errorf("prepare a statement: %w", err)
 	}
@@ -194,47 +175,55 @@ type State struct {
 
 // States tells how far each projection has come, in the order of [All].
 func (s *Store) States(ctx context.Context) ([]State, error) {
-	_, states, err := s.standing(ctx)
-	return states, err
+	now, err := s.standing(ctx)
+	return now.states, err
 }
 
-// standing tells which slot is read, and how far each projection has come in it.
-func (s *Store) standing(ctx context.Context) (slot string, states []State, err error) {
-	rows, err := s.query(ctx, "", `SELECT a.slot, c.projection, c.version, c.position, c.recorded_at, c.updated_at FROM active_slot a JOIN checkpoint c ON c.slot = a.slot`)
+// standing is where the read models stand.
+type standing struct {
+	slots  string // that are active, a letter for each read model in the order of All
+	states []State
+	sum    int64 // of the numbers of fillings of these slots: as long as it is the same, none of them was emptied
+}
+
+func (s *Store) standing(ctx context.Context) (standing, error) {
+	rows, err := s.query(ctx, "", `SELECT c.projection, c.version, c.slot, c.filling, c.position, c.recorded_at, c.updated_at FROM checkpoint c
+		JOIN active_slot a ON a.projection = c.projection AND a.version = c.version AND a.slot = c.slot`)
 	if err != nil {
-		return "", nil, fmt.Errorf("read the checkpoints: %w", err)
+		return standing{}, fmt.Errorf("read the checkpoints: %w", err)
 	}
-	slot, byName := slots[0], map[string]State{}
+	now := standing{states: make([]State, len(s.projections))}
+	for i, p := range s.projections { // what a crash of PostgreSQL has emptied stands at 0
+		now.states[i] = State{Projection: p.name, Version: p.version}
+	}
+	active := bytes.Repeat([]byte(slots[0]), len(s.projections))
 	err = each(rows, func(scan scanner) error {
 		var c State
-		var recorded, updated int64
-		if err := scan(&slot, &c.Projection, &c.Version, &c.Position, &recorded, &updated); err != nil {
+		var slot string
+		var filling, recorded, updated int64
+		if err := scan(&c.Projection, &c.Version, &slot, &filling, &c.Position, &recorded, &updated); err != nil {
 			return err
 		}
-		c.RecordedAt, c.UpdatedAt = timeOf(recorded), timeOf(updated)
-		byName[fmt.Sprintf("%s %d", c.Projection, c.Version)] = c
+		if i := s.index(c.Projection, c.Version); i >= 0 {
+			c.RecordedAt, c.UpdatedAt = timeOf(recorded), timeOf(updated)
+			now.states[i], active[i], now.sum = c, slot[0], now.sum+filling
+		}
 		return nil
 	})
 	if err != nil {
-		return "", nil, fmt.Errorf("read the checkpoints: %w", err)
+		return standing{}, fmt.Errorf("read the checkpoints: %w", err)
 	}
-	for _, p := range s.projections {
-		c, ok := byName[fmt.Sprintf("%s %d", p.name, p.version)]
-		if !ok { // emptied by a crash of PostgreSQL
-			c = State{Projection: p.name, Version: p.version}
-		}
-		states = append(states, c)
-	}
-	return slot, states, nil
+	now.slots = string(active)
+	return now, nil
 }
 
 // Position returns the position up to which every read model has seen the log.
 func (s *Store) Position(ctx context.Context) (events.Position, error) {
-	_, states, err := s.standing(ctx)
+	now, err := s.standing(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return slowest(states), nil
+	return slowest(now.states), nil
 }
 
 func slowest(states []State) events.Position {
@@ -290,10 +279,10 @@ func (s *Store) notify() {
 // of its rows shows here.
 func (s *Store) Reads() int64 { return s.reads.Load() }
 
-// query reads from a slot with a prepared statement.
-func (s *Store) query(ctx context.Context, slot, text string, args ...any) (*sql.Rows, error) {
+// query reads from slots with a prepared statement.
+func (s *Store) query(ctx context.Context, slots, text string, args ...any) (*sql.Rows, error) {
 	s.reads.Add(1)
-	stmt, err := s.readStmts.get(ctx, s, text, slot) //nolint:sqlclosecheck // shared
+	stmt, err := s.readStmts.get(ctx, s, text, slots) //nolint:sqlclosecheck // shared
 	if err != nil {
 		return nil, err
 	}
