@@ -222,7 +222,7 @@ func TestAViewIsOfOneSlot(t *testing.T) {
 		}
 		reading, rebuilding := open(), open()
 		require.NoError(t, CatchUp(t.Context(), h, All(reading), nil))
-		for _, text := range []string{`UPDATE {study} SET title = 'old'`, `UPDATE {participant} SET zone = 'old'`, `UPDATE {score} SET reason = 'old'`} {
+		for _, text := range []string{`UPDATE {study} SET content = replace(content, '"Title":"', '"Title":"old')`, `UPDATE {participant} SET zone = 'old'`, `UPDATE {score} SET reason = 'old'`} {
 			_, err := reading.writer.ExecContext(t.Context(), reading.expand(text, slots[0]))
 			require.NoError(t, err)
 		}
@@ -231,7 +231,7 @@ func TestAViewIsOfOneSlot(t *testing.T) {
 			require.NoError(t, err)
 			study, err := v.Study(t.Context(), "S")
 			require.NoError(t, err)
-			old = study.Title == "old"
+			old = strings.HasPrefix(study.Title, "old")
 			couples, err := v.Couples(t.Context(), "S", CoupleFilter{}, Page{First: 100})
 			require.NoError(t, err)
 			require.Len(t, couples.Items, 30)
@@ -319,7 +319,7 @@ func TestEmptyingWaitsForReadersWithoutStoppingThem(t *testing.T) {
 			if rows < 10 {
 				time.Sleep(100 * time.Millisecond) // long enough for the emptying to begin
 				_, err := v.Couple(t.Context(), CoupleID{"S", "1"})
-				if s.dialect == PostgreSQL || domain.CodeOf(err) != domain.NotFound { // in SQLite a reader keeps nobody from writing
+				if domain.CodeOf(err) != domain.NotFound { // without grace, what nobody is reading at the moment is emptied at once
 					return err
 				}
 			}
