@@ -70,7 +70,7 @@ func Rebuild(ctx context.Context, log Reader, s *Store, grace time.Duration, pro
 	r.end()
 	s.notify()
 	if pause(ctx, grace) != nil {
-		return nil // done all the same; the next rebuild empties the old slot
+		return nil //nolint:nilerr // done all the same; the next rebuild empties the old slot
 	}
 	return s.emptyOther(ctx)
 }

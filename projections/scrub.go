@@ -62,7 +62,7 @@ func (s *Store) vacuum(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("scrub the read models: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // back to the pool
 	if _, err := conn.ExecContext(ctx, "SET lock_timeout = "+lockWait); err != nil {
 		return fmt.Errorf("scrub the read models: %w", err)
 	}
