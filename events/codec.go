@@ -51,9 +51,22 @@ func Decode(at Envelope) (domain.Event, error) {
 	}
 	e, err := t.Decode(func(to any) error { return unmarshal(payload, to) })
 	if err != nil {
-		return nil, fmt.Errorf("event %d: payload of %s: %w: %w", at.Position, at.Type, ErrDamaged, err)
+		return nil, fmt.Errorf("event %d: payload of %s: %w: %s", at.Position, at.Type, ErrDamaged, blemish(err))
 	}
 	return e, nil
+}
+
+// blemish says what is wrong with a payload and quotes nothing of it: these words end up in logs and on pages.
+func blemish(err error) string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" && kind.Type != nil {
+		return fmt.Sprintf("its field %s is not a %s", kind.Field, kind.Type)
+	}
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return "it is not JSON"
+	}
+	return "it is not what the schema says"
 }
 
 // unmarshal reads JSON three times faster than encoding/json, and is held to its results by a fuzz test. Unknown fields are an error: a newer program

@@ -130,6 +130,9 @@ func (e *ApplyError) Error() string {
 
 func (e *ApplyError) Unwrap() error { return e.Err }
 
+// StoppedAt names the event before which the projection stands.
+func (e *ApplyError) StoppedAt() (at events.Position, eventType string) { return e.Position, e.Type }
+
 // Apply brings the read model up to the end of a batch: rows and checkpoint change in one transaction.
 // The positions of a batch must grow; gaps are fine. Events at or below the checkpoint were applied
 // before and are left out, so a batch can be given again, also in other pieces.

@@ -54,11 +54,23 @@ func CatchUp(ctx context.Context, log Reader, projections []*Projection, progres
 // Grace is how long the slots that a rebuild replaced are left to whoever still reads from them: longer than any request lasts.
 const Grace = 30 * time.Second
 
-// Rebuild builds all read models again from the first event, in the slots that are not read, while events go on being applied to the others. When it
-// has caught up they change places, in one transaction. Views that stand on what was replaced may be read on during grace, then it is
-// emptied, and whoever still reads is told to read again. A grace below some seconds is for those who know that nobody reads. If a rebuild fails, or
-// the process dies, the read models are as they were. A second rebuild at the same time is refused with code conflict. progress may be nil.
+// Rebuild is [Replace], and then [Store.EmptyReplaced] when those who still read from what was replaced have had grace to end. A grace below
+// some seconds is for those who know that nobody reads.
 func Rebuild(ctx context.Context, log Reader, s *Store, grace time.Duration, progress Progress) error {
+	if err := Replace(ctx, log, s, grace, progress); err != nil {
+		return err
+	}
+	if pause(ctx, grace) != nil {
+		return nil //nolint:nilerr // done all the same; the next rebuild empties the old slot
+	}
+	return s.EmptyReplaced(ctx)
+}
+
+// Replace builds all read models again from the first event, in the slots that are not read, while events go on being applied to the others. When it
+// has caught up they change places, in one transaction. Views that stand on what was replaced may be read on during grace; once it is emptied, whoever
+// still reads is told to read again. If it fails, or the process dies, the read models are as they were. A second at the same time is refused with
+// code conflict. progress may be nil.
+func Replace(ctx context.Context, log Reader, s *Store, grace time.Duration, progress Progress) error {
 	r, err := s.beginRebuild(ctx)
 	if err != nil {
 		return err
@@ -69,14 +81,11 @@ func Rebuild(ctx context.Context, log Reader, s *Store, grace time.Duration, pro
 	}
 	r.end()
 	s.notify()
-	if pause(ctx, grace) != nil {
-		return nil //nolint:nilerr // done all the same; the next rebuild empties the old slot
-	}
-	return s.emptyOther(ctx)
+	return nil
 }
 
-// emptyOther empties the slots that are not read, unless a rebuild fills them, which did so itself.
-func (s *Store) emptyOther(ctx context.Context) error {
+// EmptyReplaced empties the slots that are not read, unless a rebuild fills them, which did so itself.
+func (s *Store) EmptyReplaced(ctx context.Context) error {
 	claim, err := s.beginRebuild(ctx)
 	if domain.CodeOf(err) == domain.Conflict {
 		return nil

@@ -439,6 +439,9 @@ func serveOn(t testing.TB, args ...string) (base string) {
 	})
 	select {
 	case base = <-out.found:
+	case code := <-done:
+		done <- code
+		t.Fatalf("the server ends at once: %s", logged.String())
 	case <-time.After(20 * time.Second):
 		t.Fatal("the server does not start")
 	}

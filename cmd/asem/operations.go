@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"asem/cmd/asem/internal/web"
 	"asem/domain"
+	"asem/events"
 	"asem/events/feed"
 	"asem/events/proof"
-	"asem/graphql"
 	"asem/projections"
 )
 
@@ -24,48 +24,28 @@ const operator domain.ActorRole = "operator"
 // operations is what runs beside the answers to requests, and what operators see of it.
 type operations struct {
 	*house
-	follower *feed.Router
-	leader   *projections.Leadership
-	logger   *slog.Logger
-	ctx      context.Context // of the server
+	follower  *feed.Router
+	publisher *feed.Router // nil: the log is not published
+	leader    *projections.Leadership
+	logger    *slog.Logger
+	ctx       context.Context // of the server
+	readiness readiness
+	work      sync.WaitGroup // what operators asked for
+
+	mu    sync.Mutex
+	built *web.Built
 }
 
 var _ web.Operator = (*operations)(nil)
 
-// onlyOperators lets operators through. Positions and counts tell when somebody answered, and so are not for everybody.
-func onlyOperators(authenticate func(*http.Request) (graphql.Viewer, error)) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if v, err := authenticate(r); err != nil || v.Role != operator {
-				w.Header().Set("WWW-Authenticate", `Basic realm="asem operations: the password is an operator's token", charset="UTF-8"`)
-				http.Error(w, "This page is for operators. The password is the token that asem token --operator prints; the user name does not matter.", http.StatusUnauthorized)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
-}
+// patience is how long a read model that another server leads may leave an event alone before it counts as standing still.
+const patience = 10 * time.Second
 
 // Operations implements [web.Operator].
 func (o *operations) Operations(ctx context.Context) (web.Operations, error) {
-	page := web.Operations{Now: time.Now().UTC()}
-	head, err := o.log.Head(ctx)
+	page, err := o.standing(ctx)
 	if err != nil {
 		return page, err
-	}
-	states, err := o.read.States(ctx)
-	if err != nil {
-		return page, err
-	}
-	page.Head = int64(head)
-	driven := map[string]feed.State{}
-	for _, s := range o.follower.States() {
-		driven[s.Name] = s
-	}
-	for _, s := range states {
-		d := driven[s.Projection]
-		page.Models = append(page.Models, web.Model{Name: s.Projection, Version: s.Version, Position: int64(s.Position), Behind: max(0, int64(head-s.Position)),
-			Leads: o.leader.Leads(s.Projection), Failure: d.Failure, Poison: d.Poison, Since: d.Since})
 	}
 	building, is, err := o.read.Building(ctx)
 	if err != nil {
@@ -73,10 +53,14 @@ func (o *operations) Operations(ctx context.Context) (web.Operations, error) {
 	}
 	if is {
 		page.Building = &web.Building{Since: building.Since, Done: int64(building.Position)}
-		if took := time.Since(building.Since); building.Position > 0 {
-			page.Building.Left = time.Duration(float64(took) * float64(head-building.Position) / float64(building.Position)).Round(time.Second)
+		if took := page.Now.Sub(building.Since); building.Position > 0 && took > 0 {
+			page.Building.Rate = float64(building.Position) / took.Seconds()
+			page.Building.Left = time.Duration(float64(page.Head-int64(building.Position)) / page.Building.Rate * float64(time.Second)).Round(time.Second)
 		}
 	}
+	o.mu.Lock()
+	page.Built = o.built
+	o.mu.Unlock()
 	signed, err := o.archive.SignedTrees(ctx, "")
 	if err != nil {
 		return page, err
@@ -89,6 +73,97 @@ func (o *operations) Operations(ctx context.Context) (web.Operations, error) {
 	return page, nil
 }
 
+// standing tells where everything that follows the log stands.
+func (o *operations) standing(ctx context.Context) (web.Operations, error) {
+	page := web.Operations{Now: time.Now().UTC()}
+	states, err := o.read.States(ctx) // before the head, which would otherwise be behind them
+	if err != nil {
+		return page, err
+	}
+	head, err := o.log.Head(ctx)
+	if err != nil {
+		return page, err
+	}
+	page.Head = int64(head)
+	next := map[events.Position]waiting{}
+	follower := func(f web.Follower, driven *feed.Router) web.Follower {
+		at := events.Position(f.Position)
+		f.Behind, f.Leads = max(0, int64(head-at)), o.leader.Leads(f.Name)
+		if f.Behind > 0 {
+			w, ok := next[at]
+			if !ok {
+				w = o.next(ctx, at)
+				next[at] = w
+			}
+			f.BehindFor = max(0, page.Now.Sub(w.recorded).Round(time.Second))
+			if !f.Leads && f.BehindFor > patience {
+				f.Failure, f.Poison, f.At, f.Type = w.reason, w.poison, int64(w.at), w.eventType
+			}
+		}
+		for _, s := range driven.States() {
+			if s.Name == f.Name && s.Failure != "" && f.Leads {
+				f.Failure, f.Poison, f.At, f.Type, f.Since = s.Failure, s.Poison, int64(s.At), s.Type, s.Since
+			}
+		}
+		return f
+	}
+	for _, s := range states {
+		page.Models = append(page.Models, follower(web.Follower{Name: s.Projection, Version: s.Version, Position: int64(s.Position)}, o.follower))
+	}
+	if o.publisher != nil {
+		at, err := o.read.Bookmark(ctx, outwardName)
+		if err != nil {
+			return page, err
+		}
+		f := follower(web.Follower{Name: outwardName, Position: int64(at)}, o.publisher)
+		page.Outward = &f
+	}
+	return page, nil
+}
+
+// waiting is an event that has not been applied, and what may stand in the way.
+type waiting struct {
+	recorded  time.Time
+	at        events.Position
+	eventType string
+	poison    bool
+	reason    string
+}
+
+// next looks at the event behind a position: where a read model stands before an event that cannot be read, it is that one.
+func (o *operations) next(ctx context.Context, after events.Position) waiting {
+	list, err := o.log.Read(ctx, after, 1)
+	switch {
+	case err != nil:
+		return waiting{recorded: time.Now(), poison: errors.Is(err, events.ErrDamaged), reason: err.Error()}
+	case len(list) == 0:
+		return waiting{recorded: time.Now()}
+	}
+	w := waiting{recorded: list[0].RecordedAt, at: list[0].Position, eventType: list[0].Type, reason: "the server that leads it does not apply it"}
+	if _, err := events.Decode(list[0]); err != nil && !errors.Is(err, events.ErrErased) {
+		w.poison, w.reason = true, strings.TrimPrefix(err.Error(), fmt.Sprintf("event %d: ", w.at))
+	}
+	return w
+}
+
+// TryNow implements [web.Operator].
+func (o *operations) TryNow(ctx context.Context, name string) (string, bool) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, r := range []*feed.Router{o.follower, o.publisher} {
+		if r == nil {
+			continue
+		}
+		if s, err := r.TryNow(ctx, name); err == nil {
+			if s.Failure != "" {
+				return fmt.Sprintf("Tried %s again: it still stands still.", name), true
+			}
+			return fmt.Sprintf("Tried %s again: it goes on.", name), true
+		}
+	}
+	return "", false
+}
+
 // Rebuild implements [web.Operator].
 func (o *operations) Rebuild(ctx context.Context) error {
 	if b, is, err := o.read.Building(ctx); err != nil || is {
@@ -97,18 +172,37 @@ func (o *operations) Rebuild(ctx context.Context) error {
 		}
 		return err
 	}
-	go func() {
-		began := time.Now()
-		err := projections.Rebuild(o.ctx, o.log, o.read, projections.Grace, nil)
-		switch {
-		case errors.Is(err, context.Canceled):
-		case err != nil:
-			o.logger.Error("the read models were not rebuilt", "error", err.Error())
-		default:
-			o.logger.Info("the read models were rebuilt", "took", time.Since(began).Round(time.Millisecond).String())
-		}
-	}()
+	o.work.Go(o.rebuild)
 	return nil
+}
+
+func (o *operations) rebuild() {
+	began := time.Now()
+	err := projections.Replace(o.ctx, o.log, o.read, projections.Grace, nil)
+	if o.ctx.Err() != nil {
+		return // going down
+	}
+	built := &web.Built{At: time.Now().UTC(), Took: time.Since(began).Round(time.Millisecond)}
+	if err != nil {
+		built.Failure = err.Error()
+		o.logger.Error("the read models were not rebuilt", "error", built.Failure)
+	} else {
+		o.logger.Info("the read models were rebuilt", "took", built.Took.String())
+	}
+	o.mu.Lock()
+	o.built = built
+	o.mu.Unlock()
+	if err != nil {
+		return
+	}
+	select {
+	case <-o.ctx.Done(): // the next rebuild empties what was replaced
+		return
+	case <-time.After(projections.Grace):
+	}
+	if err := o.read.EmptyReplaced(o.ctx); err != nil && o.ctx.Err() == nil {
+		o.logger.Warn("the read models that were replaced could not be emptied", "error", err.Error())
+	}
 }
 
 // signEvery is how often the trees of studies that grew are signed.
@@ -150,14 +244,43 @@ func (o *operations) signAll(ctx context.Context) error {
 	}
 }
 
+// readiness is what was last found out for everybody who asks, often and without leave.
+type readiness struct {
+	mu     sync.Mutex
+	at     time.Time
+	status int
+	text   string
+}
+
+// readyEvery is how often the databases are asked for it.
+const readyEvery = 500 * time.Millisecond
+
+// lagAllowed is how far read models may be behind the log and still be called ready.
+const lagAllowed = 10_000
+
 // ready answers whether the read models follow the log, and which stand still. It tells everybody, and so no more than that.
 func (o *operations) ready(w http.ResponseWriter, r *http.Request) {
-	page, err := o.Operations(r.Context())
-	if err != nil {
-		http.Error(w, "the log or the read models cannot be read", http.StatusServiceUnavailable)
-		return
+	known := &o.readiness
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if time.Since(known.at) >= readyEvery {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
+		defer cancel()
+		known.status, known.text = o.isReady(ctx)
+		known.at = time.Now()
 	}
-	status, lines := http.StatusOK, []string{}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(known.status)
+	fmt.Fprint(w, known.text)
+}
+
+func (o *operations) isReady(ctx context.Context) (status int, text string) {
+	page, err := o.standing(ctx)
+	if err != nil {
+		return http.StatusServiceUnavailable, "the log or the read models cannot be read\n"
+	}
+	status, lines := http.StatusOK, strings.Builder{}
 	for _, m := range page.Models {
 		what := "ready"
 		switch {
@@ -168,54 +291,7 @@ func (o *operations) ready(w http.ResponseWriter, r *http.Request) {
 		case m.Behind > lagAllowed:
 			status, what = http.StatusServiceUnavailable, "catching up"
 		}
-		lines = append(lines, m.Name+": "+what)
+		fmt.Fprintf(&lines, "%s: %s\n", m.Name, what)
 	}
-	w.WriteHeader(status)
-	for _, l := range lines {
-		fmt.Fprintln(w, l)
-	}
-}
-
-var (
-	headMetric     = prometheus.NewDesc("asem_log_head_position", "Position of the last event in the log.", nil, nil)
-	positionMetric = prometheus.NewDesc("asem_read_model_position", "Position of the last event that a read model has applied.", []string{"model"}, nil)
-	behindMetric   = prometheus.NewDesc("asem_read_model_behind_events", "Events that a read model has still to apply.", []string{"model"}, nil)
-	failingMetric  = prometheus.NewDesc("asem_read_model_failing", "1 while a read model stands still.", []string{"model"}, nil)
-	poisonMetric   = prometheus.NewDesc("asem_read_model_poison", "1 while a read model stands before an event that cannot be read.", []string{"model"}, nil)
-	leadsMetric    = prometheus.NewDesc("asem_read_model_leads", "1 while this server drives a read model.", []string{"model"}, nil)
-)
-
-// Describe implements [prometheus.Collector].
-func (o *operations) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{headMetric, positionMetric, behindMetric, failingMetric, poisonMetric, leadsMetric} {
-		to <- d
-	}
-}
-
-// Collect implements [prometheus.Collector].
-func (o *operations) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(o.ctx, 5*time.Second)
-	defer cancel()
-	page, err := o.Operations(ctx)
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(headMetric, err)
-		return
-	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	flag := func(b bool) float64 {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	gauge(headMetric, float64(page.Head))
-	for _, m := range page.Models {
-		gauge(positionMetric, float64(m.Position), m.Name)
-		gauge(behindMetric, float64(m.Behind), m.Name)
-		gauge(failingMetric, flag(m.Failure != ""), m.Name)
-		gauge(poisonMetric, flag(m.Poison), m.Name)
-		gauge(leadsMetric, flag(m.Leads), m.Name)
-	}
+	return status, lines.String()
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +22,7 @@ import (
 	"asem/domain"
 	"asem/events"
 	"asem/events/eventstest"
+	"asem/events/seal"
 )
 
 // visit asks a server for a page.
@@ -41,49 +45,129 @@ func visit(t testing.TB, method, url, password string) (int, string) {
 func eventually(t *testing.T, url, password string, status int, want string) string {
 	t.Helper()
 	var got string
-	require.Eventually(t, func() bool {
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		code, body := visit(t, http.MethodGet, url, password)
-		got = body
-		return code == status && strings.Contains(body, want)
-	}, 15*time.Second, 50*time.Millisecond, "%s never says %q", url, want)
-	return got
+		if got = body; code == status && strings.Contains(body, want) {
+			return got
+		}
+		require.True(t, time.Now().Before(deadline), "%s never says %q, but %d: %s", url, want, code, got)
+	}
 }
 
-// An event that cannot be read stops the read model that needs it, and no other, for everybody to see; when it is repaired the read model goes on, without a restart.
-func TestPoisonStopsOneReadModelUntilItIsRepaired(t *testing.T) {
+// post presses a button of the operations page.
+func post(t testing.TB, url, password string, form url.Values) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(form.Encode()))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("me", password)
+	res, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+const healthyRating = `{"clip":"k1","judge":"%d","scheme":"resp","dimension":"caring","value":3,"ratedAt":"2025-03-01T12:00:00Z"}`
+
+// poisons are events that cannot be read, and how many read models they stop.
+var poisons = []struct {
+	name, eventType string
+	schema          int
+	payload         string
+	garbage         bool // not even the record can be read
+	stops           string
+	reason          string
+}{
+	{name: "a damaged payload", eventType: "rating.recorded", schema: 1, payload: `{"clip":"canary-clip","val`, stops: "1 of 7", reason: "it is not JSON"},
+	{name: "a value of another kind", eventType: "rating.recorded", schema: 1, payload: `{"clip":"k1","value":"canary-value"}`, stops: "1 of 7", reason: "its field value is not a float64"},
+	{name: "a schema from the future", eventType: "rating.recorded", schema: 9, payload: healthyRating, stops: "1 of 7", reason: "rating.recorded has schema 9 and this program knows 1 to 1"},
+	{name: "an unknown type", eventType: "rating.dreamt", schema: 1, payload: `{"dream":"canary-dream"}`, stops: "7 of 7", reason: "unknown event type"},
+	{name: "a damaged record", eventType: "rating.dreamt", schema: 1, payload: `{}`, garbage: true, stops: "7 of 7", reason: "the stored record is damaged"},
+}
+
+// An event that cannot be read stops the read models that need it, and no others, for everybody to see; when it is repaired they go on, without a
+// restart. A server that is started meanwhile serves all the same.
+func TestPoisonStopsReadModelsUntilItIsRepaired(t *testing.T) {
 	test := func(t *testing.T, args []string, s storage, repair string, open func() *sql.DB) {
 		observe(t, s)
 		keeper := strings.TrimSpace(must(t, append([]string{"token", "--operator"}, args...)...))
-		base := serveOn(t, args...)
-		eventually(t, base+"/readyz", "", 200, "rating: ready")
-
 		log, err := s.openArchive(t.Context())
 		require.NoError(t, err)
 		defer func() { require.NoError(t, log.log.Close()) }()
-		poison := events.Envelope{ID: uuid.Must(uuid.NewV7()), Type: "rating.recorded", Schema: 1, Study: "S", OccurredAt: time.Now(), By: domain.Actor{Role: domain.ActorSystem}, Payload: []byte(`{"clip":"k1","val`)}
-		past, err := log.log.ReadStream(t.Context(), "couple/S/1", 0, 0)
-		require.NoError(t, err)
-		r, err := log.log.Append(t.Context(), events.Append{Command: uuid.New(), Writes: []events.Write{{Stream: "couple/S/1", Expected: events.Version(len(past)), Events: []events.Envelope{poison}}}})
-		require.NoError(t, err)
-
-		said := eventually(t, base+"/readyz", "", http.StatusServiceUnavailable, "rating: stands still before an event that cannot be read")
-		assert.Contains(t, said, "couple: ready", "the others go on")
-		assert.NotRegexp(t, `\d`, said, "no position for everybody")
-		page := eventually(t, base+"/admin", keeper, 200, "1 of 7 stand still")
-		assert.Contains(t, page, "before an event that cannot be read")
-		assert.NotContains(t, page, "k1", "nothing of what the event says is shown")
-		assert.Contains(t, eventually(t, base+"/metrics", keeper, 200, "asem_read_model_poison"), `asem_read_model_poison{model="rating"} 1`)
-
-		list, err := log.log.Read(t.Context(), r.First-1, 1)
-		require.NoError(t, err)
-		list[0].Payload = []byte(`{"clip":"k1","judge":"J1","scheme":"resp","dimension":"caring","value":3,"ratedAt":"2025-03-01T12:00:00Z"}`)
-		records, _ := (&events.Planter{}).Plant(list)
+		exec := events.NewExecutor(seal.New(log.log, log.keys))
+		correct := func(couple string) error {
+			_, err := exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.CorrectScore{Study: "S", Couple: couple, Role: "B", Wave: 1, Construct: "quality", Value: rand.Float64(), Reason: "r"}})
+			return err
+		}
 		db := open()
-		_, err = db.ExecContext(t.Context(), repair, records[0].Data, int64(r.First))
-		require.NoError(t, err)
-		require.NoError(t, db.Close())
-		eventually(t, base+"/readyz", "", 200, "rating: ready")
-		assert.Contains(t, eventually(t, base+"/admin", keeper, 200, "All follow the log"), "Signed trees")
+		defer func() { require.NoError(t, db.Close()) }()
+		store := func(at events.Position, record []byte) {
+			_, err := db.ExecContext(t.Context(), repair, record, int64(at))
+			require.NoError(t, err)
+		}
+		poison := func(t *testing.T, eventType string, schema int, payload string) (at events.Position, mend func()) {
+			past, err := log.log.ReadStream(t.Context(), "couple/S/1", 0, 0)
+			require.NoError(t, err)
+			e := events.Envelope{ID: uuid.Must(uuid.NewV7()), Type: eventType, Schema: schema, Study: "S", OccurredAt: time.Now(), By: domain.Actor{Role: domain.ActorSystem}, Payload: []byte(payload)}
+			r, err := log.log.Append(t.Context(), events.Append{Command: uuid.New(), Writes: []events.Write{{Stream: "couple/S/1", Expected: events.Version(len(past)), Events: []events.Envelope{e}}}})
+			require.NoError(t, err)
+			list, err := log.log.Read(t.Context(), r.First-1, 1)
+			require.NoError(t, err)
+			return r.First, func() {
+				list[0].Type, list[0].Schema, list[0].Payload = "rating.recorded", 1, fmt.Appendf(nil, healthyRating, r.First)
+				records, _ := (&events.Planter{}).Plant(list)
+				store(r.First, records[0].Data)
+			}
+		}
+		t.Run("while it serves", func(t *testing.T) {
+			base := serveOn(t, args...)
+			eventually(t, base+"/readyz", "", 200, "rating: ready")
+			for _, p := range poisons {
+				at, mend := poison(t, p.eventType, p.schema, p.payload)
+				if p.garbage {
+					store(at, []byte("canary-record"))
+				}
+				said := eventually(t, base+"/readyz", "", http.StatusServiceUnavailable, "rating: stands still before an event that cannot be read")
+				assert.Equal(t, strings.HasPrefix(p.stops, "1 of"), strings.Contains(said, "couple: ready"), "the others go on: %s", p.name)
+				assert.NotRegexp(t, `\d`, said, "no position for everybody")
+				page := eventually(t, base+"/admin", keeper, 200, p.stops+" stand still")
+				assert.Contains(t, page, p.reason)
+				assert.Contains(t, page, "which cannot be read")
+				if !p.garbage {
+					assert.Contains(t, page, fmt.Sprintf("before event %d (<code>%s</code>)", at, p.eventType))
+				}
+				assert.NotContains(t, page, "canary", "nothing of what the event says is shown")
+				assert.Contains(t, eventually(t, base+"/metrics", keeper, 200, "asem_read_model_poison"), `asem_read_model_poison{model="rating"} 1`)
+
+				require.Error(t, correct("1"), "who must know the past of this couple cannot decide: %s", p.name)
+				status, page := post(t, base+"/admin/try", keeper, url.Values{"name": {"rating"}})
+				assert.Equal(t, 200, status)
+				assert.Contains(t, page, "Tried rating again: it still stands still.")
+				mend()
+				began := time.Now()
+				eventually(t, base+"/readyz", "", 200, "rating: ready")
+				assert.Less(t, time.Since(began), 3*time.Second)
+				assert.Contains(t, eventually(t, base+"/admin", keeper, 200, "All follow the log"), "Signed trees")
+				require.NoError(t, correct("1"), p.name)
+			}
+			status, page := post(t, base+"/admin/try", keeper, url.Values{"name": {"nobody"}})
+			assert.Equal(t, http.StatusNotFound, status)
+			assert.Contains(t, page, "Nothing that follows the log has that name.")
+		})
+		t.Run("that starts meanwhile", func(t *testing.T) {
+			_, mend := poison(t, "rating.recorded", 1, `{"clip":`)
+			require.Error(t, s.with(t.Context(), func(*house) error { return nil }), "a command that reads needs all of it")
+			base := serveOn(t, args...)
+			eventually(t, base+"/readyz", "", http.StatusServiceUnavailable, "rating: stands still before an event that cannot be read")
+			status, _ := post(t, base+"/admin/rebuild", keeper, nil)
+			assert.Equal(t, 200, status)
+			assert.Contains(t, eventually(t, base+"/admin", keeper, 200, "and the read models are as they were"), "rating stopped at event")
+			assert.Equal(t, 200, first(visit(t, http.MethodGet, base+"/admin", strings.TrimSpace(must(t, append([]string{"token", "--operator"}, args...)...)))), "a token is given out meanwhile")
+			mend()
+			eventually(t, base+"/readyz", "", 200, "rating: ready")
+		})
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		s := storage{Data: filepath.Join(t.TempDir(), "data")}
@@ -104,6 +188,8 @@ func TestPoisonStopsOneReadModelUntilItIsRepaired(t *testing.T) {
 	})
 }
 
+func first[A, B any](a A, _ B) A { return a }
+
 func TestOperationsAreForOperators(t *testing.T) {
 	base, researcher, keeper, _ := serveDemo(t)
 	for _, path := range []string{"/admin", "/metrics"} {
@@ -111,6 +197,7 @@ func TestOperationsAreForOperators(t *testing.T) {
 			status, body := visit(t, http.MethodGet, base+path, password)
 			assert.Equal(t, http.StatusUnauthorized, status, path)
 			assert.Contains(t, body, "asem token --operator")
+			assert.NotContains(t, body, "position")
 		}
 	}
 	status, body := visit(t, http.MethodPost, base+"/admin/rebuild", "")

@@ -14,6 +14,7 @@ import (
 
 	"asem/cmd/asem/internal/web"
 	"asem/domain"
+	"asem/events"
 	"asem/events/feed"
 	"asem/graphql"
 	"asem/projections"
@@ -41,7 +42,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	who := &tokenFile{path: c.tokenFile()}
-	return c.withExisting(ctx, func(h *house) error {
+	return c.withWhatStands(ctx, newLogger(io.err), func(h *house) error {
 		s := serving{listen: c.Listen, authenticate: who.authenticate}
 		if c.NATS != "" {
 			to, err := feed.ConnectNATS(c.NATS, c.NATSStream, c.NATSSubject)
@@ -100,17 +101,17 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	h.exec = events.NewExecutor(measure(h.log, metrics))
+	ops := &operations{house: h, follower: follower, leader: leader, logger: log, ctx: ctx}
 	publishing := make(chan error, 1)
 	if s.outward == nil {
 		publishing <- nil
 	} else {
-		publisher, err := feed.NewRouter(h.archive, feed.Options{Logger: log, Leader: leader, Batch: 100}, s.outward)
-		if err != nil {
+		if ops.publisher, err = feed.NewRouter(h.archive, feed.Options{Logger: log, Leader: leader, Batch: 100}, s.outward); err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		go func() { publishing <- publisher.Run(ctx) }()
+		go func() { publishing <- ops.publisher.Run(ctx) }()
 	}
-	ops := &operations{house: h, follower: follower, leader: leader, logger: log, ctx: ctx}
 	metrics.MustRegister(ops)
 	signing := make(chan struct{})
 	go func() {
@@ -151,6 +152,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	err = server.Shutdown(grace)
 	<-signing
 	<-fitting
+	ops.work.Wait()
 	for _, ended := range []chan error{following, publishing} {
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
 			err = errors.Join(err, e)
@@ -161,15 +163,30 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 
 // routes lists everything that is served.
 func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, authenticate func(*http.Request) (graphql.Viewer, error)) http.Handler {
-	guard := onlyOperators(authenticate)
+	// Positions and counts tell when somebody answered, and so are not for everybody.
+	isOperator := func(r *http.Request) bool {
+		v, err := authenticate(r)
+		return err == nil && v.Role == operator
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
 	mux.Handle("GET /readyz", http.HandlerFunc(o.ready))
-	mux.Handle("GET /metrics", guard(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
-	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries, Operator: o, Guard: guard}))
+	mux.Handle("GET /metrics", onlyOperators(isOperator, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
+	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator}))
 	return mux
 }
 
-// lagAllowed is how far read models may be behind the log and still be called ready.
-const lagAllowed = 10_000
+// onlyOperators lets operators through.
+func onlyOperators(isOperator func(*http.Request) bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !isOperator(r) {
+			w.Header().Set("WWW-Authenticate", web.Challenge)
+			http.Error(w, "Metrics are for operators. The password is the token that asem token --operator prints; the user name does not matter.", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

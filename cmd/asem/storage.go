@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -151,13 +152,30 @@ func (h *house) catchUp(ctx context.Context) error {
 }
 
 // with opens the storage, brings the read models up to date, does something, and closes it.
-func (s storage) with(ctx context.Context, do func(*house) error) (err error) {
+func (s storage) with(ctx context.Context, do func(*house) error) error {
+	return s.withCaughtUp(ctx, (*house).catchUp, do)
+}
+
+// withWhatStands is for servers: a read model that stands still before an event keeps nobody from adding to the log, or from seeing why it does.
+func (s storage) withWhatStands(ctx context.Context, logger *slog.Logger, do func(*house) error) error {
+	if err := s.mustExist(); err != nil {
+		return err
+	}
+	return s.withCaughtUp(ctx, func(h *house, ctx context.Context) error {
+		if err := h.catchUp(ctx); err != nil && ctx.Err() == nil {
+			logger.Error("serving although the read models have not caught up", "error", err.Error())
+		}
+		return ctx.Err()
+	}, do)
+}
+
+func (s storage) withCaughtUp(ctx context.Context, catchUp func(*house, context.Context) error, do func(*house) error) (err error) {
 	h, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if err := h.catchUp(ctx); err != nil {
+	if err := catchUp(h, ctx); err != nil {
 		return err
 	}
 	if err := h.finishErasures(ctx); err != nil {

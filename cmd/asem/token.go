@@ -40,33 +40,40 @@ Examples:
 }
 
 func (c *tokenCmd) Run(ctx context.Context, io streams) error {
-	return c.withExisting(ctx, func(h *house) error {
-		who := graphql.Viewer{Role: operator}
-		if !c.Operator {
-			v, err := h.read.View(ctx, projections.AsOf{})
-			if err != nil {
-				return err
-			}
-			if _, err := v.Study(ctx, c.Study); err != nil {
-				return err
-			}
-			who = graphql.Viewer{Role: domain.ActorResearcher, Studies: []string{c.Study}}
+	if c.Operator { // also beside a server, and when something stands still: then above all
+		if err := c.mustExist(); err != nil {
+			return err
 		}
-		known, err := readTokens(c.tokenFile())
+		return c.give(graphql.Viewer{Role: operator}, io)
+	}
+	return c.withExisting(ctx, func(h *house) error {
+		v, err := h.read.View(ctx, projections.AsOf{})
 		if err != nil {
 			return err
 		}
-		token := newToken()
-		known[hashOf(token)] = who
-		if err := known.write(c.tokenFile()); err != nil {
+		if _, err := v.Study(ctx, c.Study); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(io.out, token); err != nil {
-			delete(known, hashOf(token)) // nobody has seen it
-			return errors.Join(fmt.Errorf("print the token: %w", err), known.write(c.tokenFile()))
-		}
-		return nil
+		return c.give(graphql.Viewer{Role: domain.ActorResearcher, Studies: []string{c.Study}}, io)
 	})
+}
+
+// give makes a token and prints it.
+func (c *tokenCmd) give(who graphql.Viewer, io streams) error {
+	known, err := readTokens(c.tokenFile())
+	if err != nil {
+		return err
+	}
+	token := newToken()
+	known[hashOf(token)] = who
+	if err := known.write(c.tokenFile()); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(io.out, token); err != nil {
+		delete(known, hashOf(token)) // nobody has seen it
+		return errors.Join(fmt.Errorf("print the token: %w", err), known.write(c.tokenFile()))
+	}
+	return nil
 }
 
 func (s storage) tokenFile() string { return filepath.Join(s.Data, "tokens.json") }

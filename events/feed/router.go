@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +34,18 @@ type State struct {
 	Applied events.Position // of the last event applied by this router; 0 before the first
 	Failure string          // why it stands still, without personal data; empty while it goes on
 	Poison  bool            // it stands before an event that this program cannot read
+	At      events.Position // of the event before which it stands; 0 if that is not known
+	Type    string          // of that event
 	Since   time.Time       // of the failure
+
+	tried   int  // attempts so far
+	reading bool // the failure is one of reading the log: it is over once that succeeds
+}
+
+// Stopped is an error that names the event before which a consumer stands still.
+type Stopped interface {
+	error
+	StoppedAt() (at events.Position, eventType string)
 }
 
 // Router drives consumers along the log. A consumer that fails is tried again, at growing intervals, on the same batch: nothing is
@@ -44,6 +58,7 @@ type Router struct {
 
 	mu    sync.Mutex
 	state map[string]*State
+	tried chan struct{} // closed and replaced whenever a consumer was tried
 	order []string
 	fails *prometheus.GaugeVec
 }
@@ -72,7 +87,7 @@ func NewRouter(log events.Log, o Options, consumers ...Consumer) (*Router, error
 	if err != nil {
 		return nil, fmt.Errorf("make the router: %w", err)
 	}
-	r := &Router{log: log, router: router, logger: o.Logger, state: map[string]*State{}}
+	r := &Router{log: log, router: router, logger: o.Logger, state: map[string]*State{}, tried: make(chan struct{})}
 	byName := map[string]Consumer{}
 	for _, c := range consumers {
 		if byName[c.Name()] != nil {
@@ -82,7 +97,7 @@ func NewRouter(log events.Log, o Options, consumers ...Consumer) (*Router, error
 		r.state[c.Name()] = &State{Name: c.Name()}
 		r.order = append(r.order, c.Name())
 	}
-	r.batches = NewSubscriber(log, Config{Batch: o.Batch, Backoff: o.Backoff, From: func(ctx context.Context, name string) (events.Position, error) {
+	r.batches = NewSubscriber(log, Config{Batch: o.Batch, Backoff: o.Backoff, Reading: r.read, From: func(ctx context.Context, name string) (events.Position, error) {
 		if o.Leader != nil {
 			if err := o.Leader.Wait(ctx, name); err != nil {
 				return 0, err
@@ -97,7 +112,7 @@ func NewRouter(log events.Log, o Options, consumers ...Consumer) (*Router, error
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	router.AddMiddleware(middleware.CorrelationID, middleware.Recoverer)
+	router.AddMiddleware(middleware.CorrelationID)
 	for _, c := range consumers {
 		router.AddConsumerHandler(c.Name(), c.Name(), r.batches, r.handler(c))
 	}
@@ -107,19 +122,48 @@ func NewRouter(log events.Log, o Options, consumers ...Consumer) (*Router, error
 func (r *Router) handler(c Consumer) message.NoPublishHandlerFunc {
 	return func(m *message.Message) error {
 		batch := Batch(m)
-		if err := c.Apply(m.Context(), batch); err != nil {
-			if m.Context().Err() != nil || errors.Is(err, events.ErrFenced) {
-				return err // going down, or no longer the leader: no failure of the consumer
-			}
-			r.failed(c.Name(), err)
-			return err
+		err := r.apply(m.Context(), c, batch)
+		switch {
+		case err == nil:
+			r.applied(c.Name(), batch[len(batch)-1].Position)
+		case m.Context().Err() != nil: // going down
+		case errors.Is(err, events.ErrFenced): // no longer the leader: what stands in the way is another's to tell
+			r.applied(c.Name(), 0)
+		default:
+			r.failed(c.Name(), err, false)
 		}
-		r.applied(c.Name(), batch[len(batch)-1].Position)
-		return nil
+		return err
 	}
 }
 
-func (r *Router) failed(name string, err error) {
+// apply turns a panic of a consumer into an error. What was panicked with may hold anything, and is told only where the runtime wrote it.
+func (r *Router) apply(ctx context.Context, c Consumer, batch []events.Envelope) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("a mistake in the program")
+			if known, ok := p.(runtime.Error); ok {
+				err = fmt.Errorf("%w: %w", err, known)
+			}
+			r.logger.Error("a consumer panicked", "consumer", c.Name(), "stack", string(debug.Stack()))
+		}
+	}()
+	return c.Apply(ctx, batch)
+}
+
+// read is told how the log was read for a consumer.
+func (r *Router) read(name string, err error) {
+	r.mu.Lock()
+	s := *r.state[name]
+	r.mu.Unlock()
+	switch { // only the goroutine that calls this changes the state of this consumer
+	case err == nil && s.reading:
+		r.applied(name, 0)
+	case err != nil && (s.reading || s.Failure == ""): // what could not be applied tells more
+		r.failed(name, err, true)
+	}
+}
+
+func (r *Router) failed(name string, err error, reading bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.state[name]
@@ -127,22 +171,66 @@ func (r *Router) failed(name string, err error) {
 		s.Since = time.Now().UTC()
 		r.logger.Error("a consumer stands still", "consumer", name, "applied", int64(s.Applied), "error", err.Error())
 	}
-	s.Failure, s.Poison = err.Error(), errors.Is(err, events.ErrUnknownType) || errors.Is(err, events.ErrDamaged) || errors.Is(err, events.ErrSealed)
+	s.Failure, s.Poison, s.reading = err.Error(), errors.Is(err, events.ErrUnknownType) || errors.Is(err, events.ErrDamaged) || errors.Is(err, events.ErrSealed), reading
+	s.At, s.Type = 0, ""
+	if at := Stopped(nil); errors.As(err, &at) {
+		s.At, s.Type = at.StoppedAt()
+		if within := errors.Unwrap(at); within != nil { // the rest stands in the other fields
+			s.Failure = strings.TrimPrefix(within.Error(), fmt.Sprintf("event %d: ", s.At))
+		}
+	}
+	r.wasTried(s)
 	if r.fails != nil {
 		r.fails.WithLabelValues(name).Set(1)
 	}
 }
 
+// applied notes that nothing stands in a consumer's way; p is 0 if nothing new was applied.
 func (r *Router) applied(name string, p events.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.state[name]
+	p = max(p, s.Applied)
 	if s.Failure != "" {
 		r.logger.Info("a consumer goes on", "consumer", name, "applied", int64(p))
 	}
-	*s = State{Name: name, Applied: p}
+	*s = State{Name: name, Applied: p, tried: s.tried}
+	r.wasTried(s)
 	if r.fails != nil {
 		r.fails.WithLabelValues(name).Set(0)
+	}
+}
+
+func (r *Router) wasTried(s *State) {
+	s.tried++
+	close(r.tried)
+	r.tried = make(chan struct{})
+}
+
+// TryNow tries a consumer that stands still at once, and returns where it stands after that, or when ctx ends.
+func (r *Router) TryNow(ctx context.Context, name string) (State, error) {
+	before := -1
+	for {
+		r.mu.Lock()
+		s, ok := r.state[name]
+		if !ok {
+			r.mu.Unlock()
+			return State{}, fmt.Errorf("no consumer is called %s", name)
+		}
+		now, tried := *s, r.tried
+		r.mu.Unlock()
+		switch {
+		case now.Failure == "" || before >= 0 && now.tried > before:
+			return now, nil
+		case before < 0:
+			before = now.tried
+			r.batches.TryNow()
+		}
+		select {
+		case <-tried:
+		case <-ctx.Done():
+			return now, nil
+		}
 	}
 }
 

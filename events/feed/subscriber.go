@@ -41,6 +41,8 @@ type Config struct {
 	Batch int
 	// Backoff returns how long to wait before a message that was refused is delivered again. nil: 10 ms, doubling up to 1 s.
 	Backoff func(tries int) time.Duration
+	// Reading is told how each attempt to find a topic's events ended; err is nil when it was none the worse. nil: nobody is told.
+	Reading func(topic string, err error)
 }
 
 // Subscriber is the log as a Watermill subscriber. Every subscription follows the log by itself, in order, one
@@ -53,6 +55,7 @@ type Subscriber struct {
 	open    sync.WaitGroup
 	mu      sync.Mutex // orders Subscribe and Close
 	closed  bool
+	now     chan struct{} // closed and replaced by TryNow
 }
 
 var _ message.Subscriber = (*Subscriber)(nil)
@@ -65,7 +68,18 @@ func NewSubscriber(log events.Log, cfg Config) *Subscriber {
 	if cfg.Backoff == nil {
 		cfg.Backoff = func(tries int) time.Duration { return min(10*time.Millisecond<<min(tries, 7), time.Second) }
 	}
-	return &Subscriber{log: log, cfg: cfg, closing: make(chan struct{})}
+	if cfg.Reading == nil {
+		cfg.Reading = func(string, error) {}
+	}
+	return &Subscriber{log: log, cfg: cfg, closing: make(chan struct{}), now: make(chan struct{})}
+}
+
+// TryNow ends the waiting before messages that were refused are delivered again.
+func (s *Subscriber) TryNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.now)
+	s.now = make(chan struct{})
 }
 
 // Subscribe follows the log for a topic until ctx ends or the subscriber is closed.
@@ -104,7 +118,10 @@ func (s *Subscriber) from(ctx context.Context, topic string) (events.Position, b
 		if err == nil {
 			return after, true
 		}
-		if !sleep(ctx, pause) {
+		if ctx.Err() == nil {
+			s.cfg.Reading(topic, err)
+		}
+		if !s.sleep(ctx, pause) {
 			return 0, false
 		}
 	}
@@ -127,18 +144,18 @@ func (s *Subscriber) follow(ctx context.Context, topic string, after events.Posi
 	refused := 0 // times in a row
 	for ctx.Err() == nil {
 		list, err := s.log.Read(ctx, after, max(s.cfg.Batch, 100))
+		if err == nil {
+			s.cfg.Reading(topic, nil)
+			if len(list) == 0 {
+				err = s.log.Wait(ctx, after)
+			}
+		}
 		switch {
-		case err == nil && len(list) == 0:
-			err = s.log.Wait(ctx, after)
-			if err == nil {
-				continue
-			}
-			fallthrough
+		case errors.Is(err, events.ErrClosed) || ctx.Err() != nil:
+			return
 		case err != nil:
-			if errors.Is(err, events.ErrClosed) {
-				return
-			}
-			sleep(ctx, pause)
+			s.cfg.Reading(topic, err)
+			s.sleep(ctx, pause)
 			continue
 		}
 		for len(list) > 0 {
@@ -149,7 +166,7 @@ func (s *Subscriber) follow(ctx context.Context, topic string, after events.Posi
 					return
 				}
 				if !acked {
-					if !sleep(ctx, s.cfg.Backoff(refused)) {
+					if !s.sleep(ctx, s.cfg.Backoff(refused)) {
 						return
 					}
 					refused++
@@ -210,11 +227,17 @@ func (s *Subscriber) deliver(ctx context.Context, batch []events.Envelope, out c
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits, unless somebody is for trying at once, and reports false when ctx ended first.
+func (s *Subscriber) sleep(ctx context.Context, d time.Duration) bool {
+	s.mu.Lock()
+	now := s.now
+	s.mu.Unlock()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-now:
 		return true
 	case <-ctx.Done():
 		return false

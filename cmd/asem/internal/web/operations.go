@@ -10,29 +10,42 @@ import (
 type Operations struct {
 	Now      time.Time
 	Head     int64 // position of the last event in the log
-	Models   []Model
+	Models   []Follower
+	Outward  *Follower // publishes the log to another system; nil: nothing does
 	Building *Building // nil: no rebuild is under way
+	Built    *Built    // the last rebuild that this server was asked for; nil: none was
 	Trees    []Tree
 	Message  string // what became of what was asked for
 }
 
-// Model is a read model.
-type Model struct {
-	Name     string
-	Version  int
-	Position int64 // of the last event applied
-	Behind   int64 // events that are still to be applied
-	Leads    bool  // this server drives it; otherwise another does
-	Failure  string
-	Poison   bool // it stands before an event that cannot be read
-	Since    time.Time
+// Follower is what follows the log: a read model, or what publishes it.
+type Follower struct {
+	Name      string
+	Version   int
+	Position  int64         // of the last event applied
+	Behind    int64         // events that are still to be applied
+	BehindFor time.Duration // since the first of them was recorded
+	Leads     bool          // this server drives it; otherwise another does
+	Failure   string        // why it stands still; empty while it goes on
+	Poison    bool          // it stands before an event that cannot be read
+	At        int64         // position of the event before which it stands; 0: not known
+	Type      string        // of that event
+	Since     time.Time     // it stands still; zero: not known
 }
 
 // Building is a rebuild under way.
 type Building struct {
 	Since time.Time
 	Done  int64
+	Rate  float64       // events a second
 	Left  time.Duration // 0: not known yet
+}
+
+// Built is a rebuild that has ended.
+type Built struct {
+	At      time.Time
+	Took    time.Duration
+	Failure string // empty: the read models were replaced
 }
 
 // Tree is the last signed tree of a study.
@@ -43,7 +56,7 @@ type Tree struct {
 }
 
 // Still lists the read models that stand still.
-func (o Operations) Still() (list []Model) {
+func (o Operations) Still() (list []Follower) {
 	for _, m := range o.Models {
 		if m.Failure != "" {
 			list = append(list, m)
@@ -65,7 +78,25 @@ type Operator interface {
 	Operations(ctx context.Context) (Operations, error)
 	// Rebuild begins to rebuild the read models and does not wait.
 	Rebuild(ctx context.Context) error
+	// TryNow tries at once what stands still, and tells in a sentence what came of it; false if nothing has that name.
+	TryNow(ctx context.Context, name string) (string, bool)
 }
+
+// forOperators lets operators through. A browser asks for the token by itself.
+func (s *server) forOperators(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // for whoever sits here next
+		if !s.IsOperator(r) {
+			w.Header().Set("WWW-Authenticate", Challenge)
+			s.page(w, http.StatusUnauthorized, "locked.html", nil)
+			return
+		}
+		next(w, r)
+	})
+}
+
+// Challenge makes a browser ask for an operator's token.
+const Challenge = `Basic realm="asem operations: the password is an operator's token", charset="UTF-8"`
 
 // operations is the page of those who keep the server running.
 func (s *server) operations(w http.ResponseWriter, r *http.Request) {
@@ -88,4 +119,15 @@ func (s *server) rebuild(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/admin", http.StatusSeeOther) // so that loading the page again asks for nothing
+}
+
+// tryNow answers with the page itself: to load it again is to try again.
+func (s *server) tryNow(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	message, ok := s.Operator.TryNow(r.Context(), r.PostFormValue("name"))
+	if !ok {
+		s.showOperations(w, r, http.StatusNotFound, "Nothing that follows the log has that name.")
+		return
+	}
+	s.showOperations(w, r, http.StatusOK, message)
 }

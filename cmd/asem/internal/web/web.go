@@ -13,10 +13,10 @@ var files embed.FS
 
 // Config is what the pages work with.
 type Config struct {
-	Endpoint string                          // path of the GraphQL endpoint
-	Examples []Example                       // offered on the query page
-	Operator Operator                        // behind the operations page; nil: there is none
-	Guard    func(http.Handler) http.Handler // lets only operators through
+	Endpoint   string                   // path of the GraphQL endpoint
+	Examples   []Example                // offered on the query page
+	Operator   Operator                 // behind the operations page; nil: there is none
+	IsOperator func(*http.Request) bool // whether who asks may see that page
 }
 
 type server struct {
@@ -38,8 +38,9 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /query", s.query)
 	mux.HandleFunc("GET /query/examples.json", s.examples)
 	if s.Operator != nil {
-		mux.Handle("GET /admin", s.Guard(http.HandlerFunc(s.operations)))
-		mux.Handle("POST /admin/rebuild", s.Guard(http.HandlerFunc(s.rebuild)))
+		mux.Handle("GET /admin", s.forOperators(s.operations))
+		mux.Handle("POST /admin/rebuild", s.forOperators(s.rebuild))
+		mux.Handle("POST /admin/try", s.forOperators(s.tryNow))
 	}
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
