@@ -24,6 +24,8 @@ type Leadership struct {
 	names  []string
 	logger *slog.Logger
 
+	striving sync.WaitGroup
+
 	mu      sync.Mutex
 	leads   map[string]bool
 	changed chan struct{} // closed and replaced whenever leads changes
@@ -51,9 +53,12 @@ func (s *Store) Lead(ctx context.Context, logger *slog.Logger, others ...string)
 		}
 		return l
 	}
-	go l.strive(ctx)
+	l.striving.Go(func() { l.strive(ctx) })
 	return l
 }
+
+// Ended returns when everything is given up, which follows the end of the context.
+func (l *Leadership) Ended() { l.striving.Wait() }
 
 // Wait returns when this process leads a consumer, or ctx's error if that ends first.
 func (l *Leadership) Wait(ctx context.Context, name string) error {

@@ -79,6 +79,14 @@ func randomHistory(t *rapid.T, steps int) *history {
 		},
 	}
 	rare := []func(c string, r domain.Role) domain.Command{
+		func(string, domain.Role) domain.Command {
+			m := satisfactionChange
+			m.Name, m.Exchangeable = rapid.SampledFrom([]string{"change", "again"}).Draw(t, "model"), rapid.Bool().Draw(t, "exchangeable")
+			return domain.RegisterModel{Study: "S", Model: m}
+		},
+		func(string, domain.Role) domain.Command {
+			return domain.RetireModel{Study: "S", Name: rapid.SampledFrom([]string{"change", "again"}).Draw(t, "model")}
+		},
 		func(c string, _ domain.Role) domain.Command {
 			return domain.SeparateCouple{Study: "S", Couple: c, On: on.Draw(t, "day")}
 		},

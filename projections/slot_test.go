@@ -329,3 +329,49 @@ func TestEmptyingWaitsForReadersWithoutStoppingThem(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// Two versions of asem may run beside each other, and each reads what it has built. What the earlier one built goes when it is retired.
+func TestVersionsStandBesideEachOther(t *testing.T) {
+	onEachHandle(t, func(t *testing.T, open func() *Store) {
+		h := testStudy(t)
+		h.do(t, enrol("1")...)
+		earlier := open()
+		require.NoError(t, CatchUp(t.Context(), h, All(earlier), nil))
+		changed := definitions()
+		for i := range changed {
+			if changed[i].name == "trajectory" {
+				changed[i].version++
+			}
+		}
+		later, err := newStore(t.Context(), earlier.writer, earlier.reader, earlier.dialect, changed)
+		require.NoError(t, err)
+		later.schema = earlier.schema
+		at, err := later.Position(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, at, "one read model has to be built first")
+		require.NoError(t, CatchUp(t.Context(), h, All(later), nil))
+		h.do(t, record("1", "A", 1, 5))
+		for _, s := range []*Store{earlier, later} {
+			require.NoError(t, CatchUp(t.Context(), h, All(s), nil))
+		}
+		assert.Equal(t, readAll(t, earlier, h.head()), readAll(t, later, h.head()))
+		require.NoError(t, Rebuild(t.Context(), h, later, 0, nil))
+		want := readAll(t, later, h.head())
+		assert.Equal(t, want, readAll(t, earlier, h.head()), "a rebuild of shared models is seen by both")
+
+		gone, err := earlier.Retire(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, gone, "what is newer than the program is none of its business")
+		gone, err = later.Retire(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{fmt.Sprintf("trajectory %d", changed[slices.IndexFunc(changed, func(d definition) bool { return d.name == "trajectory" })].version-1)}, gone)
+		assert.Equal(t, want, readAll(t, later, h.head()))
+		h.do(t, record("1", "B", 1, 4))
+		require.NoError(t, CatchUp(t.Context(), h, All(later), nil))
+		for _, p := range All(earlier) {
+			if p.name == "trajectory" {
+				assert.Error(t, p.Apply(t.Context(), h.log[len(h.log)-1:]))
+			}
+		}
+	})
+}

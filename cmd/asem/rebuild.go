@@ -14,7 +14,8 @@ import (
 // rebuildCmd builds the read models anew.
 type rebuildCmd struct {
 	storage
-	Grace time.Duration `help:"With PostgreSQL: how long what was replaced is left to those who still read it." default:"30s"`
+	Grace  time.Duration `help:"With PostgreSQL: how long what was replaced is left to those who still read it." default:"30s"`
+	Retire bool          `help:"Also remove what versions of asem before this one have built. None of them may still be running."`
 }
 
 func (c *rebuildCmd) Help() string {
@@ -50,7 +51,14 @@ func (c *rebuildCmd) Run(ctx context.Context, io streams) (err error) {
 		return err
 	}
 	fmt.Fprintf(io.out, "read models rebuilt to position %d\n", at)
-	return nil
+	if !c.Retire {
+		return nil
+	}
+	gone, err := h.read.Retire(ctx)
+	for _, name := range gone {
+		fmt.Fprintf(io.out, "removed read model %s\n", name)
+	}
+	return err
 }
 
 // estimate tells how far long work has come, how fast it is and when it will be done: on one line where somebody looks, and

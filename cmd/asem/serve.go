@@ -153,6 +153,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	<-signing
 	<-fitting
 	ops.work.Wait()
+	leader.Ended()
 	for _, ended := range []chan error{following, publishing} {
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
 			err = errors.Join(err, e)
