@@ -4,7 +4,11 @@
 // Reading order: [Store] holds the tables in SQLite or PostgreSQL; a [Projection] turns events into the
 // rows of one read model and moves its checkpoint in the same transaction; [CatchUp] and [Rebuild] feed
 // projections from the log; [Store.View] fixes a position of the log, and the methods of [View] read every model
-// as it stood there. [View.WaveFrame] and [View.DiaryFrame] hand the data to the statistics.
+// as it stood there. [View.WaveFrame] and [View.DiaryFrame] hand the data to the statistics, and [Live] keeps the models that a
+// study follows fitted to them.
+//
+// Every table exists in two slots: a rebuild fills the one that is not read while life goes on in the other, and swaps them when it has caught
+// up (slot.go). Of several servers on one database one drives each read model ([Leadership]).
 //
 // Every row that holds something measured or stated carries the range of positions, from_position up to but
 // not including to_position, in which it was so. A correction closes a row and opens another; nothing is overwritten.

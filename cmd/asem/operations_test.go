@@ -124,7 +124,7 @@ func TestPoisonStopsReadModelsUntilItIsRepaired(t *testing.T) {
 		t.Run("while it serves", func(t *testing.T) {
 			base := serveOn(t, args...)
 			eventually(t, base+"/readyz", "", 200, "rating: ready")
-			for _, p := range poisons {
+			for i, p := range poisons {
 				at, mend := poison(t, p.eventType, p.schema, p.payload)
 				if p.garbage {
 					store(at, []byte("canary-record"))
@@ -134,7 +134,7 @@ func TestPoisonStopsReadModelsUntilItIsRepaired(t *testing.T) {
 				assert.NotRegexp(t, `\d`, said, "no position for everybody")
 				page := eventually(t, base+"/admin", keeper, 200, p.stops+" stand still")
 				assert.Contains(t, page, p.reason)
-				assert.Contains(t, page, "which cannot be read")
+				assert.Regexp(t, "(which|event that) cannot be read", page)
 				if !p.garbage {
 					assert.Contains(t, page, fmt.Sprintf("before event %d (<code>%s</code>)", at, p.eventType))
 				}
@@ -146,9 +146,11 @@ func TestPoisonStopsReadModelsUntilItIsRepaired(t *testing.T) {
 				assert.Equal(t, 200, status)
 				assert.Contains(t, page, "Tried rating again: it still stands still.")
 				mend()
-				began := time.Now()
+				if i%2 == 0 { // otherwise it goes on by itself
+					_, page := post(t, base+"/admin/try", keeper, url.Values{"name": {"rating"}})
+					assert.Contains(t, page, "Tried rating again: it goes on.")
+				}
 				eventually(t, base+"/readyz", "", 200, "rating: ready")
-				assert.Less(t, time.Since(began), 3*time.Second)
 				assert.Contains(t, eventually(t, base+"/admin", keeper, 200, "All follow the log"), "Signed trees")
 				require.NoError(t, correct("1"), p.name)
 			}
