@@ -3,6 +3,7 @@ package mixed
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // layout is what the covariance of one couple's outcomes depends on: who was observed when, and the
@@ -123,62 +124,118 @@ func (c *covariance) sigma(theta []float64, role int) float64 {
 	return math.Exp(theta[c.iSigma+role])
 }
 
-// sigmas returns the residual standard deviation of each role that a layout may name.
-func (c *covariance) sigmas(theta []float64, w *Workspace) []float64 {
-	for r := range w.sigma {
-		w.sigma[r] = c.sigma(theta, r)
-	}
-	return w.sigma
+// residuals holds what the residual parameters stand for at one theta.
+type residuals struct {
+	of    []float64 // the parameters, for which the rest was computed
+	sigma []float64 // standard deviation of each role that a layout may name
+	rho   float64   // correlation of partners on one occasion
+	phi   float64   // AR1: correlation of neighbouring occasions
+	tau   float64   // CAR1: range, in units of time
+	power []float64 // phi^0, phi^1, ...
 }
 
-// serial returns the correlation of two residuals of one person that are d apart, and its derivative by the serial parameter.
-func (c *covariance) serial(theta []float64, d float64) (cor, slope float64) {
-	if d == 0 {
-		return 1, 0
+// residuals computes them, once for each theta.
+func (c *covariance) residuals(theta []float64, w *Workspace) *residuals {
+	r := &w.residuals
+	if slices.Equal(r.of, theta[c.iSigma:]) {
+		return r
 	}
-	switch p := theta[c.iSerial]; c.residual.Serial {
+	r.of = append(r.of[:0], theta[c.iSigma:]...)
+	for i := range r.sigma {
+		r.sigma[i] = c.sigma(theta, i)
+	}
+	if c.iRho >= 0 {
+		r.rho = math.Tanh(theta[c.iRho])
+	}
+	switch c.residual.Serial {
 	case SerialAR1:
-		phi := math.Tanh(p)
-		below := math.Pow(phi, d-1) // whole d: negative phi is fine
-		return below * phi, d * below * (1 - phi*phi)
-	default:
-		r := d / math.Exp(p) // d / tau
-		e := math.Exp(-r)
-		return e, e * r
+		r.phi = math.Tanh(theta[c.iSerial])
+		x := 1.0
+		for d := range r.power {
+			r.power[d] = x
+			x *= r.phi
+		}
+	case SerialCAR1:
+		r.tau = math.Exp(theta[c.iSerial])
 	}
+	return r
 }
 
-// correlation returns c_jk of the residuals of two rows and its derivatives by atanh rho and by
-// the serial parameter.
-func (c *covariance) correlation(l *layout, theta []float64, j, k int) (cor, dRho, dSerial float64) {
+// residualCor is the correlation of the residuals of two rows and its derivatives by atanh rho and the serial parameter.
+type residualCor struct{ c, rho, serial, rhoRho, rhoSerial, serialSerial float64 }
+
+// any reports whether it matters to V or its derivatives.
+func (x residualCor) any() bool {
+	return x.c != 0 || x.rho != 0 || x.serial != 0 || x.serialSerial != 0 || x.rhoSerial != 0
+}
+
+// serialCor is the correlation of two residuals of one person that are d apart.
+func (c *covariance) serialCor(r *residuals, d float64) residualCor {
+	if d == 0 {
+		return residualCor{c: 1}
+	}
+	if c.residual.Serial == SerialCAR1 {
+		x := d / r.tau
+		e := math.Exp(-x)
+		return residualCor{c: e, serial: e * x, serialSerial: e * x * (x - 1)}
+	}
+	if k := int(d); k < len(r.power) { // whole d: negative phi is fine
+		return ar1(d, r.phi, r.power[max(k-2, 0)], k)
+	}
+	return ar1(d, r.phi, math.Pow(r.phi, d-2), 2)
+}
+
+// ar1 is phi^d with its derivatives by atanh phi, where before is phi^(d-2), or 1 for k = 1.
+func ar1(d, phi, before float64, k int) residualCor {
+	bent := 1 - phi*phi // dphi / datanh phi
+	if k == 1 {
+		return residualCor{c: phi, serial: bent, serialSerial: -2 * phi * bent}
+	}
+	below := before * phi
+	return residualCor{c: below * phi, serial: d * below * bent, serialSerial: d * bent * ((d-1)*before*bent - 2*below*phi)}
+}
+
+// correlation returns c_jk of the residuals of two rows.
+func (c *covariance) correlation(l *layout, r *residuals, j, k int) residualCor {
+	if j == k {
+		return residualCor{c: 1}
+	}
 	d := math.Abs(l.time[j] - l.time[k])
 	samePerson := l.person[j] == l.person[k]
-	switch {
-	case j == k:
-		return 1, 0, 0
-	case samePerson && c.iSerial < 0, !samePerson && c.iRho < 0, !samePerson && c.iSerial < 0 && d != 0:
-		return 0, 0, 0
+	if samePerson && c.iSerial < 0 || !samePerson && (c.iRho < 0 || c.iSerial < 0 && d != 0) {
+		return residualCor{}
 	}
-	cor = 1
+	x := residualCor{c: 1}
 	if c.iSerial >= 0 {
-		cor, dSerial = c.serial(theta, d)
+		x = c.serialCor(r, d)
 	}
 	if !samePerson {
-		rho := math.Tanh(theta[c.iRho])
-		dRho = cor * (1 - rho*rho)
-		cor, dSerial = cor*rho, dSerial*rho
+		bent := 1 - r.rho*r.rho // drho / datanh rho
+		x = residualCor{c: x.c * r.rho, rho: x.c * bent, serial: x.serial * r.rho,
+			rhoRho: -2 * r.rho * bent * x.c, rhoSerial: bent * x.serial, serialSerial: x.serialSerial * r.rho}
 	}
-	return cor, dRho, dSerial
+	return x
+}
+
+// hits returns how often the residual deviation of role r is a factor of the covariance of two rows.
+func (c *covariance) hits(r, one, other int) float64 {
+	n := 0.0
+	if c.roles == 1 || one == r {
+		n++
+	}
+	if c.roles == 1 || other == r {
+		n++
+	}
+	return n
 }
 
 // fill writes V(theta) of a layout into v (n x n, row-major, both triangles).
 func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 	n := l.n
-	sigma := c.sigmas(theta, w)
+	r := c.residuals(theta, w)
 	for j := range n {
 		for k := range j + 1 {
-			cor, _, _ := c.correlation(l, theta, j, k)
-			v[j*n+k] = sigma[l.role[j]] * sigma[l.role[k]] * cor
+			v[j*n+k] = r.sigma[l.role[j]] * r.sigma[l.role[k]] * c.correlation(l, r, j, k).c
 		}
 	}
 	for t := range c.terms {
@@ -218,28 +275,28 @@ func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 // symmetric.
 func (c *covariance) contract(l *layout, theta, d, out []float64, w *Workspace) {
 	n := l.n
-	sigma := c.sigmas(theta, w)
+	r := c.residuals(theta, w)
 	for j := range n {
 		for k := range j + 1 {
-			cor, dRho, dSerial := c.correlation(l, theta, j, k)
-			if cor == 0 && dRho == 0 && dSerial == 0 {
+			cor := c.correlation(l, r, j, k)
+			if !cor.any() {
 				continue
 			}
-			x := d[j*n+k] * sigma[l.role[j]] * sigma[l.role[k]]
+			x := d[j*n+k] * r.sigma[l.role[j]] * r.sigma[l.role[k]]
 			if j != k {
 				x *= 2
 			}
 			if c.roles == 1 {
-				out[c.iSigma] += 2 * x * cor
+				out[c.iSigma] += 2 * x * cor.c
 			} else {
-				out[c.iSigma+l.role[j]] += x * cor
-				out[c.iSigma+l.role[k]] += x * cor
+				out[c.iSigma+l.role[j]] += x * cor.c
+				out[c.iSigma+l.role[k]] += x * cor.c
 			}
 			if c.iRho >= 0 {
-				out[c.iRho] += x * dRho
+				out[c.iRho] += x * cor.rho
 			}
 			if c.iSerial >= 0 {
-				out[c.iSerial] += x * dSerial
+				out[c.iSerial] += x * cor.serial
 			}
 		}
 	}
@@ -298,29 +355,20 @@ func (c *covariance) derivative(l *layout, theta []float64, p int, v []float64, 
 	n := l.n
 	clear(v[:n*n])
 	if p >= c.iSigma {
-		sigma := c.sigmas(theta, w)
+		r := c.residuals(theta, w)
 		for j := range n {
-			for k := range n {
-				cor, dRho, dSerial := c.correlation(l, theta, max(j, k), min(j, k))
-				x := sigma[l.role[j]] * sigma[l.role[k]]
-				switch {
-				case p == c.iRho:
-					x *= dRho
-				case p == c.iSerial:
-					x *= dSerial
-				case c.roles == 1:
-					x *= 2 * cor
+			for k := range j + 1 {
+				cor := c.correlation(l, r, j, k)
+				x := r.sigma[l.role[j]] * r.sigma[l.role[k]]
+				switch p {
+				case c.iRho:
+					x *= cor.rho
+				case c.iSerial:
+					x *= cor.serial
 				default:
-					hits := 0.0
-					if l.role[j] == p-c.iSigma {
-						hits++
-					}
-					if l.role[k] == p-c.iSigma {
-						hits++
-					}
-					x *= hits * cor
+					x *= c.hits(p-c.iSigma, l.role[j], l.role[k]) * cor.c
 				}
-				v[j*n+k] = x
+				v[j*n+k], v[k*n+j] = x, x
 			}
 		}
 		return

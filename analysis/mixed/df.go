@@ -40,33 +40,13 @@ func (m *Model) toEngine(l []float64) []float64 {
 	return e
 }
 
-// prepareGradients computes dC/dtheta_k = C (sum X'W dV_k W X) C for every k, in the engine's scale, and the
-// asymptotic covariance of theta.
-func (f *Fit) prepareGradients() {
-	m, w := f.model, f.work
-	p := m.stats.p
-	cross := make([]float64, m.stats.width())
-	xwx := mat.NewSymDense(p, nil)
-	c := mat.NewSymDense(p, append([]float64(nil), w.c...))
-	for k := range f.theta {
-		clear(cross)
-		for i, pat := range m.stats.patterns {
-			n := pat.layout.n
-			m.cov.derivative(pat.layout, f.theta, k, w.v, w)
-			wi := square(n, w.w[i])
-			blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, wi, square(n, w.v), 0, square(n, w.t))
-			blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, square(n, w.t), wi, 0, square(n, w.d))
-			pat.cross(w.d[:n*n], cross, p, w)
-		}
-		i := 0
-		for a := range p {
-			for b := range a + 1 {
-				xwx.SetSym(a, b, cross[i])
-				i++
-			}
-		}
+// prepareGradients computes dC/dtheta_k = C F_k C for every k, in the engine's scale, and the asymptotic covariance of theta.
+func (f *Fit) prepareGradients(slopes []*mat.SymDense) {
+	p := f.model.stats.p
+	c := mat.NewSymDense(p, append([]float64(nil), f.work.c...))
+	for _, s := range slopes {
 		var half, full mat.Dense
-		half.Mul(c, xwx)
+		half.Mul(c, s)
 		full.Mul(&half, c)
 		dc := mat.NewSymDense(p, nil)
 		for a := range p {
@@ -76,7 +56,7 @@ func (f *Fit) prepareGradients() {
 		}
 		f.grads = append(f.grads, dc)
 	}
-	f.vcov = pseudoInverse(f.hess, m.paramScales())
+	f.vcov = pseudoInverse(f.hess, f.model.paramScales())
 }
 
 // pseudoInverse inverts a symmetric matrix along the directions in which it is positive.

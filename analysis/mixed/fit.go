@@ -132,8 +132,8 @@ func (m *Model) fitFrom(ctx context.Context, theta []float64) (*Fit, error) {
 }
 
 // search is one maximisation. It climbs by quasi-Newton steps (BFGS) from the metric of the expected
-// information, then finishes by Newton steps on the observed information, which is taken from central
-// differences of the analytic score and serves the inference afterwards.
+// information, then finishes by Newton steps on the observed information, which serves the inference
+// afterwards.
 type search struct {
 	m      *Model
 	w      *Workspace
@@ -141,7 +141,7 @@ type search struct {
 	theta  []float64
 	ll     float64
 	grad   []float64
-	hess   *mat.SymDense // observed information, -d2 l/dtheta2, at theta
+	around curvature // at theta
 	conv   Convergence
 
 	objective func(theta, grad []float64) float64 // instead of the log-likelihood, if not nil
@@ -233,7 +233,7 @@ func (s *search) finish(ctx context.Context) error {
 			return err
 		}
 		s.observe()
-		inv := inverseMetric(s.hess, s.scales)
+		inv := inverseMetric(s.around.observed, s.scales)
 		multiply(inv, s.grad, step)
 		decrement = dot(step, s.grad)
 		if decrement < s.m.spec.Options.Tolerance && !s.escape() {
@@ -258,41 +258,16 @@ func (s *search) finish(ctx context.Context) error {
 		if !improved {
 			break
 		}
-		// After so short a step the information is still the same to more digits than anybody reports.
-		short := decrement < 1e-6
-		multiply(inv, s.grad, step)
-		if decrement = dot(step, s.grad); short && decrement < s.m.spec.Options.Tolerance && !s.escape() {
-			break
-		}
 	}
 	s.eval(s.theta, s.grad) // the last point tried may have been another
 	s.judge(decrement)
 	return nil
 }
 
-// observe sets hess to the observed information at theta.
+// observe looks at how the likelihood bends at theta.
 func (s *search) observe() {
-	k := len(s.theta)
-	up, down, at := make([]float64, k), make([]float64, k), make([]float64, k)
-	full := make([]float64, k*k)
-	for i := range k {
-		h := 1e-4 * s.scales[i]
-		copy(at, s.theta)
-		at[i] = s.theta[i] + h
-		s.eval(at, up)
-		at[i] = s.theta[i] - h
-		s.eval(at, down)
-		for j := range k {
-			full[i*k+j] = (down[j] - up[j]) / (2 * h)
-		}
-	}
-	s.hess = mat.NewSymDense(k, nil)
-	for i := range k {
-		for j := range i + 1 {
-			s.hess.SetSym(i, j, (full[i*k+j]+full[j*k+i])/2)
-		}
-	}
-	s.eval(s.theta, s.grad) // leaves the workspace at theta
+	s.m.LogLik(s.theta, nil, s.w) // the workspace at theta
+	s.around = s.m.curvature(s.theta, s.w)
 }
 
 // escape moves off a saddle: a stationary point from which some direction leads up. It reports
@@ -300,7 +275,7 @@ func (s *search) observe() {
 func (s *search) escape() bool {
 	k := len(s.theta)
 	var eig mat.EigenSym
-	if !eig.Factorize(scaled(s.hess, s.scales), true) {
+	if !eig.Factorize(scaled(s.around.observed, s.scales), true) {
 		return false
 	}
 	values := eig.Values(nil)
@@ -328,7 +303,7 @@ func (s *search) escape() bool {
 func (s *search) judge(decrement float64) {
 	m, k := s.m, len(s.theta)
 	for i := range k {
-		if h := s.hess.At(i, i); h > 0 {
+		if h := s.around.observed.At(i, i); h > 0 {
 			s.conv.GradientNorm = math.Max(s.conv.GradientNorm, math.Abs(s.grad[i])/math.Sqrt(h))
 		}
 	}

@@ -94,7 +94,7 @@ func (m *Model) result(s *search) *Fit {
 	f := &Fit{
 		Names: m.design.xNames, LogLik: s.ll, Method: m.spec.Method, Rows: m.stats.n, Missing: m.design.missing,
 		Couples: m.stats.couples, Dropped: m.design.dropped, NParams: p + m.cov.params, Convergence: s.conv,
-		model: m, theta: s.theta, hess: s.hess, work: s.w,
+		model: m, theta: s.theta, hess: s.around.observed, work: s.w,
 	}
 	n := float64(f.Rows)
 	if m.spec.Method == REML {
@@ -102,7 +102,7 @@ func (m *Model) result(s *search) *Fit {
 	}
 	f.AIC = -2*f.LogLik + 2*float64(f.NParams)
 	f.BIC = -2*f.LogLik + math.Log(n)*float64(f.NParams)
-	if s.hess == nil {
+	if f.hess == nil {
 		return f
 	}
 	f.Beta = m.toNatural(s.w.gamma)
@@ -115,7 +115,7 @@ func (m *Model) result(s *search) *Fit {
 	}
 	switch m.spec.DF {
 	case DFSatterthwaite:
-		f.prepareGradients()
+		f.prepareGradients(s.around.slopes)
 	case DFKenwardRoger:
 		f.kr = m.kenwardRoger(f.theta, f.work)
 		f.engineV = f.kr.adjusted

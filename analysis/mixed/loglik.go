@@ -22,7 +22,7 @@ type Workspace struct {
 	gamma      []float64   // p: the profiled fixed effects, in the scale of the engine
 	l, h, zl   []float64   // q x q, q x q, n x max(q, 1)
 	u          []float64   // params x n x n, for the information
-	sigma      []float64   // of each role
+	residuals  residuals
 }
 
 // NewWorkspace returns memory for evaluations of m. It can be used any number of times.
@@ -38,7 +38,11 @@ func (m *Model) NewWorkspace() *Workspace {
 		cross: make([]float64, m.stats.width()), q: make([]float64, m.stats.width()),
 		xwx: make([]float64, m.stats.p*m.stats.p), c: make([]float64, m.stats.p*m.stats.p), gamma: make([]float64, m.stats.p),
 		l: make([]float64, q*q), h: make([]float64, q*q), zl: make([]float64, n*q),
-		u: make([]float64, m.cov.params*n*n), sigma: make([]float64, m.cov.roles),
+		u:         make([]float64, m.cov.params*n*n),
+		residuals: residuals{sigma: make([]float64, m.cov.roles)},
+	}
+	if m.spec.Residual.Serial == SerialAR1 {
+		w.residuals.power = make([]float64, 64)
 	}
 	for _, pat := range m.stats.patterns {
 		w.w = append(w.w, make([]float64, pat.layout.n*pat.layout.n))
@@ -116,12 +120,12 @@ func (w *Workspace) profile(p int) (quad, logDet float64, ok bool) {
 	return quad, logDet, quad > 0
 }
 
-// score fills the gradient. It uses what LogLik left in w.
-func (m *Model) score(theta, score []float64, w *Workspace) {
-	s := m.stats
-	p := s.p
+// weigh fills q: the lower triangle of Q = [-gamma; 1][-gamma; 1]' + [C 0; 0 0], without C for ML, its off-diagonal entries
+// doubled. The sum over couples of B Q B' is that of r r' + X C X'.
+func (m *Model) weigh(w *Workspace) {
+	p := m.stats.p
 	i := 0
-	for a := range p { // Q = [-gamma; 1][-gamma; 1]' + [C 0; 0 0], off-diagonal doubled
+	for a := range p {
 		for b := range a + 1 {
 			q := w.gamma[a] * w.gamma[b]
 			if m.spec.Method == REML {
@@ -139,6 +143,13 @@ func (m *Model) score(theta, score []float64, w *Workspace) {
 		i++
 	}
 	w.q[i] = 1
+}
+
+// score fills the gradient. It uses what LogLik left in w.
+func (m *Model) score(theta, score []float64, w *Workspace) {
+	s := m.stats
+	p := s.p
+	m.weigh(w)
 	clear(score)
 	for i, pat := range s.patterns {
 		if pat.couples == 0 {
@@ -146,11 +157,12 @@ func (m *Model) score(theta, score []float64, w *Workspace) {
 		}
 		n := pat.layout.n
 		pat.moment(w.q, w.m, p, w)
-		wi, d := square(n, w.w[i]), square(n, w.d[:n*n])
-		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, wi, square(n, w.m), 0, square(n, w.t))
-		copy(d.Data, wi.Data)
-		blas64.Gemm(blas.NoTrans, blas.NoTrans, -1, square(n, w.t), wi, float64(pat.couples), d)
-		m.cov.contract(pat.layout, theta, d.Data, score, w)
+		product(n, w.w[i], w.m, w.t)
+		product(n, w.t, w.w[i], w.d)
+		for j, x := range w.w[i] {
+			w.d[j] = float64(pat.couples)*x - w.d[j]
+		}
+		m.cov.contract(pat.layout, theta, w.d, score, w)
 	}
 	for k := range score {
 		score[k] *= -0.5
@@ -167,20 +179,13 @@ func (m *Model) information(theta, e []float64, w *Workspace) {
 		n := pat.layout.n
 		for a := range k {
 			m.cov.derivative(pat.layout, theta, a, w.v, w)
-			blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, square(n, w.w[i]), square(n, w.v), 0, square(n, w.u[a*n*n:(a+1)*n*n]))
+			product(n, w.w[i], w.v, w.u[a*n*n:(a+1)*n*n])
 		}
 		half := float64(pat.couples) / 2
 		for a := range k {
 			ua := w.u[a*n*n : (a+1)*n*n]
 			for b := range a + 1 {
-				ub := w.u[b*n*n : (b+1)*n*n]
-				tr := 0.0
-				for r := range n {
-					for c := range n {
-						tr += ua[r*n+c] * ub[c*n+r]
-					}
-				}
-				e[a*k+b] += half * tr
+				e[a*k+b] += half * traceOf(n, ua, w.u[b*n*n:(b+1)*n*n])
 			}
 		}
 	}
@@ -194,6 +199,9 @@ func (m *Model) information(theta, e []float64, w *Workspace) {
 // invert writes the inverse of the symmetric positive definite a (n x n) into inv and returns log|a|.
 // It destroys a. It reports false if a is not positive definite.
 func invert(n int, a, inv []float64) (logDet float64, ok bool) {
+	if n <= small {
+		return invertSmall(n, a, inv)
+	}
 	copy(inv[:n*n], a[:n*n])
 	sym := blas64.Symmetric{N: n, Stride: n, Data: inv, Uplo: blas.Lower}
 	t, ok := lapack64.Potrf(sym)
