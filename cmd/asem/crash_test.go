@@ -492,7 +492,7 @@ var streamModel = porcupine.Model{
 // TestLinearizable checks histories of many writers on few streams, and that every follower sees every position once and in order.
 func TestLinearizable(t *testing.T) {
 	check := func(t *testing.T, open func() events.Log) {
-		const handles, streams = 3, 4
+		const handles, streams = 3, 16
 		var logs []events.Log
 		for range handles {
 			logs = append(logs, open())
@@ -509,8 +509,8 @@ func TestLinearizable(t *testing.T) {
 				log := logs[w%handles]
 				known := map[int]events.Version{}
 				for ctx.Err() == nil {
-					// A few streams at a time, and others after a while: the checker's work grows by the square of a stream's history.
-					s := r.IntN(streams) + streams*int(time.Since(began)/(200*time.Millisecond))
+					// Some streams at a time, and others after a while: the checker's work grows fast with the length of a stream's history and with how many write to it at once.
+					s := r.IntN(streams) + streams*int(time.Since(began)/(400*time.Millisecond))
 					in := streamInput{stream: s, read: r.IntN(4) == 0, expected: known[s], command: uuid.New()}
 					call := time.Since(began).Nanoseconds()
 					var out streamOutput
