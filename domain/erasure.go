@@ -30,6 +30,23 @@ func (c EraseParticipant) decide(p Past) ([]Event, error) {
 	return []Event{ParticipantErased{c.Role, len(p.Couple.Participants) == 1}}, nil
 }
 
+// RepeatErasure says again in a log what was said in its continuation: that a participant was erased. It is for a log restored to a moment before
+// the erasure. The key is gone already, and with it what said that the participant had joined.
+type RepeatErasure struct {
+	Study, Couple string
+	Role          Role
+	Last          bool
+}
+
+func (c RepeatErasure) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c RepeatErasure) decide(p Past) ([]Event, error) {
+	if slices.Contains(p.Couple.Erased, c.Role) {
+		return nil, nil
+	}
+	return []Event{ParticipantErased{c.Role, c.Last}}, nil
+}
+
 // needNobodyErased refuses what is about both partners once one of them was erased.
 func (p Past) needNobodyErased() error {
 	if len(p.Couple.Erased) > 0 {

@@ -36,7 +36,7 @@ type WrappedKey struct {
 	Master    string // name of the master key
 	Wrapped   []byte // nil: destroyed
 	CreatedAt time.Time
-	Destroyed time.Time // zero while it exists
+	Destroyed time.Time // zero while anything of it exists
 }
 
 // KeyStore keeps the wrapped keys beside the events.
@@ -48,7 +48,8 @@ type KeyStore interface {
 	// Rewrap replaces what wraps keys that exist; a key destroyed meanwhile stays destroyed.
 	Rewrap(ctx context.Context, keys []WrappedKey) error
 	// DestroyKeys removes the wrapped keys of owners, also from whatever the database keeps behind its tables, and leaves a row that says
-	// when. An owner without a key gets such a row too. What is destroyed already stays as it is.
+	// when. An owner without a key gets such a row too. What is destroyed already stays as it is. If it fails half-way a key may be without
+	// Wrapped and without Destroyed: it cannot be used any more, and is not gone for good before DestroyKeys has succeeded.
 	DestroyKeys(ctx context.Context, owners []string, at time.Time) error
 }
 
@@ -63,8 +64,10 @@ type SignedTree struct {
 
 // SignedTrees keeps signed trees beside the events.
 type SignedTrees interface {
-	// AddSignedTree stores a signed tree; one of the same study and size is replaced.
+	// AddSignedTree stores a signed tree; one of the same study and size that is there stays.
 	AddSignedTree(ctx context.Context, t SignedTree) error
 	// SignedTrees returns the signed trees of a study by size; of all studies if study is empty.
 	SignedTrees(ctx context.Context, study string) ([]SignedTree, error)
+	// LastSignedTrees returns the largest of them.
+	LastSignedTrees(ctx context.Context, study string) ([]SignedTree, error)
 }

@@ -328,7 +328,7 @@ func question(batch []*pending) (q Question) {
 		for _, w := range p.append.Writes {
 			q.Streams = append(q.Streams, w.Stream)
 			for _, e := range w.Events {
-				if e.Study != "" && !slices.Contains(q.Studies, e.Study) {
+				if !slices.Contains(q.Studies, e.Study) {
 					q.Studies = append(q.Studies, e.Study)
 				}
 			}

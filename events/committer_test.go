@@ -98,7 +98,7 @@ func (f *faulty) Store(_ context.Context, b Batch) error {
 func (f *faulty) Rollback() { f.mu.Unlock() }
 
 func one(s Stream, expected Version) Append {
-	return Append{Command: uuid.New(), Writes: []Write{{Stream: s, Expected: expected, Events: []Envelope{{ID: uuid.New(), Type: "diary.submitted", Schema: 1, OccurredAt: time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)}}}}}
+	return Append{Command: uuid.New(), Writes: []Write{{Stream: s, Expected: expected, Events: []Envelope{{ID: uuid.New(), Type: "diary.submitted", Schema: 1, Study: "S", OccurredAt: time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)}}}}}
 }
 
 // together hands appends in while a transaction is held open, so that they share the next one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -195,6 +196,28 @@ func Owner(study, couple string, r domain.Role) string {
 		return study + "/" + couple
 	}
 	return study + "/" + couple + "/" + string(r)
+}
+
+// ErasedOwners names the owners whose keys are destroyed when a participant of a couple is erased.
+func ErasedOwners(study, couple string, e domain.ParticipantErased) []string {
+	list := []string{Owner(study, couple, e.Role)}
+	if e.Last {
+		list = append(list, Owner(study, couple, ""))
+	}
+	return list
+}
+
+// Tombstone returns the owners that an event of the log says were erased; none for most events.
+func Tombstone(at Envelope) []string {
+	couple, ok := strings.CutPrefix(string(at.Stream), string(CoupleStream(at.Study, "")))
+	if !ok || at.Type != "participant.erased" {
+		return nil
+	}
+	e, err := Decode(at)
+	if erased, is := e.(domain.ParticipantErased); err == nil && is {
+		return ErasedOwners(at.Study, couple, erased)
+	}
+	return nil
 }
 
 // StudyStream and CoupleStream name the streams of the aggregates.

@@ -117,6 +117,8 @@ func check(a Append) (size int, err error) {
 			switch {
 			case e.ID == uuid.Nil:
 				return bad("id", "an event of %s has no id", w.Stream)
+			case e.Study == "":
+				return bad("study", "an event of %s is of no study, and would stand in no tree", w.Stream)
 			case e.Type == "" || !clean(e.Type) || !clean(e.Study) || !clean(e.Owner) || !clean(string(e.By.Role)) || !clean(e.By.Subject):
 				return bad("type", "an event of %s has a type, study, owner or actor that is empty, not UTF-8 or contains NUL", w.Stream)
 			case e.Schema < 1:

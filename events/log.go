@@ -55,7 +55,7 @@ type Envelope struct {
 	Erased bool
 	// Sealed says that payload and subject are sealed. Package seal sets it, and takes it away from what it opens.
 	Sealed bool
-	// Leaf is the place of the event in its study's Merkle tree, from 0. Events of no study have none.
+	// Leaf is the place of the event in its study's Merkle tree, from 0.
 	Leaf int64
 }
 

@@ -176,7 +176,7 @@ func plant(trees map[string]*Tree, list []Envelope) ([]Record, map[string]*Tree,
 	for i := range list {
 		e := &list[i]
 		t := grown[e.Study]
-		if t == nil && e.Study != "" {
+		if t == nil {
 			if old := trees[e.Study]; old != nil {
 				t = old.clone()
 			} else {
@@ -184,13 +184,9 @@ func plant(trees map[string]*Tree, list []Envelope) ([]Record, map[string]*Tree,
 			}
 			grown[e.Study] = t
 		}
-		if t != nil {
-			e.Leaf = t.Size
-		}
+		e.Leaf = t.Size
 		data := encodeRecord(e)
-		if t != nil {
-			t.add(e.Study, tlog.RecordHash(data), changed)
-		}
+		t.add(e.Study, tlog.RecordHash(data), changed)
 		records[i] = Record{e.Position, e.Stream, e.Version, data}
 	}
 	tiles := make([]Tile, 0, len(changed))

@@ -37,7 +37,7 @@ func (r registered) reason() any {
 		return "it has not been fitted yet"
 	case r.fit.Err == nil:
 		return nil
-	case domain.CodeOf(r.fit.Err) == domain.Invalid:
+	case domain.CodeOf(r.fit.Err) == domain.Invalid, domain.CodeOf(r.fit.Err) == domain.NotFound:
 		return r.fit.Err.Error()
 	}
 	return "it cannot be fitted"

@@ -21,10 +21,10 @@ func (s *Store) Bookmark(ctx context.Context, name string) (events.Position, err
 	return at, nil
 }
 
-// SetBookmark keeps how far the log was handed to another system.
+// SetBookmark keeps how far the log was handed to another system. It never goes back: a former leader that comes to itself changes nothing.
 func (s *Store) SetBookmark(ctx context.Context, name string, at events.Position) error {
 	err := s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO bookmark (name, position) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, int64(at))
+		_, err := tx.ExecContext(ctx, `INSERT INTO bookmark (name, position) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET position = excluded.position WHERE bookmark.position < excluded.position`, name, int64(at))
 		return err
 	})
 	if err != nil {

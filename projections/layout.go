@@ -10,13 +10,17 @@ import (
 	"time"
 )
 
-// Which tables belong to which version of which read model. There is nothing personal in it, and it outlives a crash of PostgreSQL.
+// Which tables belong to which version of which read model, and how far the log was handed to others. There is nothing personal in it, and it outlives a crash of PostgreSQL.
 const layoutSchema = `
 CREATE TABLE IF NOT EXISTS model_table (
 	name       TEXT PRIMARY KEY,
 	projection TEXT NOT NULL,
 	version    BIGINT NOT NULL,
 	slot       TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS bookmark (
+	name     TEXT PRIMARY KEY,
+	position BIGINT NOT NULL -- of the last event that was handed to others
 )`
 
 // create makes the tables of every read model that lacks them, in both slots. Tables of a program that knew no slots of their own for each read

@@ -147,7 +147,10 @@ func (l *Live) step(ctx context.Context) error {
 
 // fit fits a model to the data of its study. What is wrong with the model or the data is part of the result.
 func (l *Live) fit(ctx context.Context, m RegisteredModel, s *liveStudy, began time.Time, earlier LiveFit) (LiveFit, error) {
-	f := LiveFit{Model: m, Data: s.frame, From: s.from}
+	f := LiveFit{Model: m, Data: s.frame, From: s.from, Err: s.err}
+	if s.err != nil {
+		return f, nil
+	}
 	spec := SpecOf(m.ChangeModel)
 	warm := earlier.Fit
 	if earlier.Model.Since != m.Since {
@@ -228,7 +231,8 @@ type liveStudy struct {
 	frame   *frame.Frame
 	from    Provenance
 	shape   *waveShape
-	changed bool // since the step before
+	err     error // why there are no data: with a code
+	changed bool  // since the step before
 }
 
 // refresh returns the data set as it stands at the view. Frames that were published stay as they are.
@@ -239,7 +243,7 @@ func (l *Live) refresh(ctx context.Context, view View, set liveSet, t *touch) (*
 		same := *old
 		same.changed, same.from.Position = false, view.at
 		return &same, nil
-	case old == nil || t.all || set.frame != "waves" || len(t.couples) > 100:
+	case old == nil || old.err != nil || t.all || set.frame != "waves" || len(t.couples) > 100:
 		return l.load(ctx, view, set)
 	}
 	study, err := view.Study(ctx, set.study)
@@ -339,6 +343,11 @@ func (l *Live) load(ctx context.Context, view View, set liveSet) (*liveStudy, er
 		read = view.DiaryFrame
 	}
 	data, err := read(ctx, set.study)
+	if code := domain.CodeOf(err); code == domain.NotFound || code == domain.Invalid { // as yet: nobody has answered, or nothing is published
+		s := &liveStudy{set: set, err: err, changed: true}
+		s.from.Position = view.at
+		return s, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,34 @@ func TestLiveModelsAreThoseOfTheData(t *testing.T) {
 	})
 }
 
+// A model that is registered before anything is published keeps no other from being fitted, and is fitted when there is something.
+func TestLiveModelOfAnEmptyStudy(t *testing.T) {
+	s, h := openFile(t), testStudy(t)
+	begun := h.study
+	h.study = &domain.Study{}
+	h.do(t, domain.CreateStudy{Study: "NEW", Title: "Nothing yet", Zone: "Europe/Berlin"}, domain.RegisterModel{Study: "NEW", Model: satisfactionChange})
+	h.study = begun
+	h.do(t, domain.RegisterModel{Study: "S", Model: satisfactionChange})
+	for c := range 30 {
+		h.do(t, enrol(fmt.Sprint(c))...)
+		for w := 1; w <= 3; w++ {
+			h.do(t, record(fmt.Sprint(c), domain.RoleA, w, float64((c+w)*(c+2*w)%7)), record(fmt.Sprint(c), domain.RoleB, w, float64((c+w)*c%5)))
+		}
+	}
+	l := NewLive(s, h, slog.New(slog.DiscardHandler))
+	for range 2 {
+		follow(t, l, s, h)
+		f, ok := l.Fit("S", "change")
+		require.True(t, ok)
+		assert.NoError(t, f.Err)
+		f, ok = l.Fit("NEW", "change")
+		require.True(t, ok)
+		assert.Equal(t, h.head(), f.From.Position)
+		assert.Contains(t, []domain.Code{domain.Invalid, domain.NotFound}, domain.CodeOf(f.Err))
+		h.do(t, record("7", domain.RoleA, 4, 4))
+	}
+}
+
 // The rows of one couple are read again, and nothing else.
 func TestAnAnswerIsNotTheWholeStudy(t *testing.T) {
 	s, h := openFile(t), testStudy(t)

@@ -49,10 +49,6 @@ CREATE TABLE IF NOT EXISTS checkpoint (
 	recorded_at BIGINT NOT NULL, -- of that event
 	updated_at  BIGINT NOT NULL, -- when it was applied
 	PRIMARY KEY (projection, version, slot)
-);
-CREATE TABLE IF NOT EXISTS bookmark (
-	name     TEXT PRIMARY KEY,
-	position BIGINT NOT NULL -- of the last event that was handed to others
 )`
 
 // A rebuild gives signs of life, and when none has come for long is taken for dead.

@@ -8,12 +8,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"asem/domain"
 	"asem/events"
 	"asem/events/backup"
+	"asem/events/postgres"
 	"asem/events/proof"
+	"asem/events/seal"
+	"asem/events/sqlite"
 )
 
 // backupCmd copies the log to a file.
@@ -144,39 +150,80 @@ Example:
 }
 
 func (c *restoreCmd) Run(ctx context.Context, io streams) error {
-	if c.Postgres == "" {
-		if _, err := os.Stat(filepath.Join(c.Data, "log.db")); err == nil {
-			return &domain.Error{Code: domain.Conflict, Path: c.Data, Message: "there is a log already; a backup is restored to an empty folder"}
-		}
-	}
 	if _, err := os.Stat(c.keyFile()); err != nil {
 		return &domain.Error{Code: domain.NotFound, Path: c.keyFile(), Message: "there is no key file; name the one the backup was made with by --master-key-file", Err: err}
 	}
 	line := &progressLine{w: io.err}
 	defer line.end()
-	err := c.restore(ctx, io, line)
-	if err != nil && c.Postgres == "" { // nothing half-written is left behind
-		for _, f := range []string{"log.db", "log.db-wal", "log.db-shm"} {
-			_ = os.Remove(filepath.Join(c.Data, f)) // it may not have been made
-		}
+	site := c.site()
+	if err := site.check(ctx); err != nil {
+		return err
+	}
+	if err := site.clear(ctx); err != nil { // of what an earlier one left
+		return err
+	}
+	err := c.restore(ctx, site, io, line)
+	if err == nil {
+		err = site.moveIn(ctx)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, site.clear(context.WithoutCancel(ctx))) // nothing half-written is left behind
 	}
 	return c.with(ctx, func(h *house) error { return nil })
 }
 
-func (c *restoreCmd) restore(ctx context.Context, io streams, line *progressLine) error {
-	if c.Postgres == "" {
-		if err := os.MkdirAll(c.Data, 0o700); err != nil {
-			return &domain.Error{Code: domain.Invalid, Path: c.Data, Message: "the data folder cannot be made", Err: err}
+// site is where a log is restored: apart, until all of it is there. A restore that is killed leaves nothing that passes for a log, and can be repeated.
+type site struct {
+	check  func(ctx context.Context) error // that there is no log yet where it is to go
+	open   func(ctx context.Context) (events.Archive, error)
+	moveIn func(ctx context.Context) error
+	clear  func(ctx context.Context) error
+}
+
+func (s storage) site() site {
+	const schema = postgres.DefaultSchema + "_restoring"
+	if s.Postgres != "" {
+		return site{
+			check:  func(ctx context.Context) error { return postgres.CheckEmpty(ctx, s.Postgres, postgres.DefaultSchema) },
+			open:   func(ctx context.Context) (events.Archive, error) { return postgres.OpenSchema(ctx, s.Postgres, schema) },
+			moveIn: func(ctx context.Context) error { return postgres.Move(ctx, s.Postgres, schema, postgres.DefaultSchema) },
+			clear:  func(ctx context.Context) error { return postgres.Drop(ctx, s.Postgres, schema) },
 		}
 	}
-	a, err := c.openArchive(ctx)
+	place, dir := filepath.Join(s.Data, "log.db"), filepath.Join(s.Data, "restoring")
+	return site{
+		check: func(context.Context) error {
+			if _, err := os.Stat(place); err == nil {
+				return &domain.Error{Code: domain.Conflict, Path: s.Data, Message: "there is a log already; a backup is restored to an empty folder"}
+			}
+			return nil
+		},
+		open: func(ctx context.Context) (events.Archive, error) {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return nil, &domain.Error{Code: domain.Invalid, Path: s.Data, Message: "the data folder cannot be made", Err: err}
+			}
+			return sqlite.Open(ctx, filepath.Join(dir, "log.db"))
+		},
+		moveIn: func(context.Context) error {
+			if err := os.Link(filepath.Join(dir, "log.db"), place); err != nil { // unlike a renaming it never replaces a log
+				return fmt.Errorf("put the restored log in its place: %w", err)
+			}
+			return os.RemoveAll(dir)
+		},
+		clear: func(context.Context) error { return os.RemoveAll(dir) },
+	}
+}
+
+func (c *restoreCmd) restore(ctx context.Context, site site, io streams, line *progressLine) error {
+	log, err := site.open(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.fill(ctx, a, io, line), a.log.Close())
+	keys, err := seal.OpenFile(c.keyFile())
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	return errors.Join(c.fill(ctx, &archived{log, keys}, io, line), log.Close())
 }
 
 func (c *restoreCmd) fill(ctx context.Context, a *archived, out streams, line *progressLine) error {
@@ -189,7 +236,11 @@ func (c *restoreCmd) fill(ctx context.Context, a *archived, out streams, line *p
 	if err != nil {
 		return err
 	}
-	if err := backup.KeyringIn(filepath.Dir(c.File)).Restore(ctx, a.log); err != nil {
+	gone, err := backup.KeyringIn(filepath.Dir(c.File)).Restore(ctx, a.log)
+	if err != nil {
+		return err
+	}
+	if err := a.repeatErasures(ctx, gone); err != nil {
 		return err
 	}
 	r, err := a.verify(ctx, nil, func(done, head events.Position) { line.show("checking", int64(done), int64(head)) })
@@ -201,5 +252,31 @@ func (c *restoreCmd) fill(ctx context.Context, a *archived, out streams, line *p
 		return fmt.Errorf("the restored log is not in order: %s", r.Findings[0])
 	}
 	fmt.Fprintf(out.out, "restored %d events up to position %d; checked\n", r.Events, s.Head)
+	return nil
+}
+
+// repeatErasures puts into a restored log the tombstones of those who were erased after the moment it was restored to.
+func (a *archived) repeatErasures(ctx context.Context, gone []string) error {
+	log := seal.New(a.log, a.keys)
+	exec := events.NewExecutor(log)
+	for _, owner := range gone {
+		part := strings.Split(owner, "/")
+		if len(part) != 3 { // a couple's goes with the last partner
+			continue
+		}
+		study, couple, role := part[0], part[1], domain.Role(part[2])
+		past, err := log.ReadStream(ctx, events.CoupleStream(study, couple), 0, 0)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(past, func(e events.Envelope) bool { return e.Owner == owner }) {
+			continue
+		}
+		_, err = exec.Execute(ctx, domain.Order{ID: uuid.NewString(), By: domain.Actor{Role: domain.ActorSystem, Subject: "asem restore"}, At: time.Now(),
+			Command: domain.RepeatErasure{Study: study, Couple: couple, Role: role, Last: slices.Contains(gone, events.Owner(study, couple, ""))}})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }

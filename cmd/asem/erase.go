@@ -78,10 +78,7 @@ func (h *house) finishErasures(ctx context.Context) error {
 	}
 	var owners []string
 	for _, e := range list {
-		owners = append(owners, events.Owner(e.Study, e.Couple, e.Role))
-		if e.Last {
-			owners = append(owners, events.Owner(e.Study, e.Couple, ""))
-		}
+		owners = append(owners, events.ErasedOwners(e.Study, e.Couple, domain.ParticipantErased{Role: e.Role, Last: e.Last})...)
 	}
 	keys, err := h.archive.WrappedKeys(ctx, owners)
 	if err != nil {
@@ -89,7 +86,7 @@ func (h *house) finishErasures(ctx context.Context) error {
 	}
 	destroyed := map[string]bool{}
 	for _, k := range keys {
-		destroyed[k.Owner] = k.Wrapped == nil
+		destroyed[k.Owner] = !k.Destroyed.IsZero()
 	}
 	var due []string
 	for _, o := range owners {

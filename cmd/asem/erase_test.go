@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"asem/domain"
+	"asem/events"
+	"asem/events/backup"
 	"asem/events/eventstest"
+	"asem/events/proof"
+	"asem/events/seal"
 	"asem/projections"
 )
 
@@ -253,4 +258,103 @@ func TestExpiredBackups(t *testing.T) {
 	assert.Equal(t, []time.Time{at("2025-01-31 08"), at("2025-01-10 08")}, expired(all, 4, 0, 0))
 	assert.Empty(t, expired(nil, 1, 1, 1))
 	assert.Empty(t, expired(all, 0, 10, 10)[1:], "several of one day, and the last of the day stays")
+}
+
+func TestErasureBesideAReader(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s := storage{Data: data}
+	observe(t, s)
+	// A server runs: the write-ahead log lives.
+	h, err := s.open(t.Context())
+	require.NoError(t, err)
+	defer h.close()
+	_, err = h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.GiveConsent{Study: "S", Couple: "1", Role: "B", Scope: domain.ScopeVideo, Version: "1"}})
+	require.NoError(t, err)
+	keys, err := h.archive.WrappedKeys(t.Context(), []string{"S/1/A"})
+	require.NoError(t, err)
+	_, err = h.log.Rewrap(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, h.archive.Rewrap(t.Context(), keys)) // so that the key is in the write-ahead log
+	secret := string(keys[0].Wrapped)
+
+	db, err := sql.Open("sqlite", filepath.Join(data, "log.db"))
+	require.NoError(t, err)
+	db.SetMaxOpenConns(1)
+	tx, err := db.Begin() // asem backup or verify reads
+	require.NoError(t, err)
+	var n int
+	require.NoError(t, tx.QueryRow("SELECT count(*) FROM event").Scan(&n))
+
+	_, err = h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.EraseParticipant{Study: "S", Couple: "1", Role: "A"}})
+	require.NoError(t, err)
+	require.NoError(t, h.catchUp(t.Context()))
+	require.Error(t, h.finishErasures(t.Context()))
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, db.Close())
+	require.NoError(t, h.finishErasures(t.Context()), "the next command")
+	assert.Empty(t, grep(t, []string{secret}, data), "the destroyed key")
+}
+
+// A restore that is killed half-way leaves nothing that passes for a log, and can be repeated.
+func TestKilledRestore(t *testing.T) {
+	for name, postgres := range map[string]string{"sqlite": "", "postgres": eventstest.NewServer(t).DSN} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			data, backups, to := filepath.Join(dir, "data"), filepath.Join(dir, "backups"), filepath.Join(dir, "to")
+			must(t, "simulate", "--data", data, "--couples", "60", "--separations", "0", "--study", "X")
+			must(t, "backup", backups, "--data", data)
+			files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+			require.NoError(t, err)
+			s := storage{Data: to, Postgres: postgres, Keys: filepath.Join(data, "keys")}
+			keys, err := seal.OpenFile(s.Keys)
+			require.NoError(t, err)
+			verifier, err := proof.VerifierOf(keys.Signer())
+			require.NoError(t, err)
+			log, err := s.site().open(t.Context())
+			require.NoError(t, err)
+			ctx, kill := context.WithCancel(t.Context())
+			_, err = backup.Restore(ctx, openBackup(files[0]), log, keys, 0, func(_, _ events.Position) { kill() }, verifier)
+			require.Error(t, err, "the test would notice nothing")
+			head, err := log.Head(t.Context())
+			require.NoError(t, err)
+			require.NotZero(t, head)
+			require.NoError(t, log.Close())
+
+			_, message, code := asem(t, "verify", "--data", to, "--postgres", postgres, "--master-key-file", s.Keys)
+			if postgres == "" {
+				assert.Equal(t, 2, code, "there is no log here")
+			} else {
+				assert.NotContains(t, message, "events up to")
+			}
+			must(t, "restore", files[0], "--data", to, "--postgres", postgres, "--master-key-file", s.Keys)
+			left, _ := filepath.Glob(filepath.Join(to, "restoring*"))
+			assert.Empty(t, left)
+			assert.Contains(t, must(t, "verify", "--data", to, "--postgres", postgres, "--master-key-file", s.Keys), "as they were appended")
+		})
+	}
+}
+
+// Who was erased stays erased in a log that is restored to a moment before, and the log says so.
+func TestRestoreToBeforeAnErasure(t *testing.T) {
+	dir := t.TempDir()
+	data, backups, to := filepath.Join(dir, "data"), filepath.Join(dir, "backups"), filepath.Join(dir, "to")
+	observe(t, storage{Data: data})
+	must(t, "backup", backups, "--data", data)
+	must(t, "erase", "--data", data, "--study", "S", "--couple", "1", "--role", "A", "--backups", backups, "--yes-erase-for-good")
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	keys := filepath.Join(data, "keys")
+	must(t, "restore", files[0], "--data", to, "--master-key-file", keys)
+	assert.Contains(t, must(t, "verify", "--data", to, "--master-key-file", keys), "5 events were erased")
+	s := storage{Data: to, Keys: keys}
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		v, err := h.read.View(t.Context(), projections.AsOf{})
+		require.NoError(t, err)
+		list, err := v.Erasures(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.Equal(t, domain.Role("A"), list[0].Role)
+		assert.False(t, list[0].Last)
+		return nil
+	}))
 }

@@ -51,3 +51,15 @@ func TestServePublishesSealedEvents(t *testing.T) {
 	}
 	assert.Equal(t, 10, sealed, "all but the study and its protocol")
 }
+
+func TestPasswordOfNATS(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	must(t, "simulate", "--data", data, "--couples", "4", "--separations", "0", "--study", "X")
+	for _, url := range []string{"nats://me:hunter2@127.0.0.1:42x", "nats://me:hunter2@127.0.0.1:1", "nats://me:hunter2%zz@127.0.0.1:1"} {
+		_, err := feed.ConnectNATS(url, "S", "s")
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "hunter2")
+		_, message, _ := asem(t, "serve", "--data", data, "--listen", "127.0.0.1:0", "--nats", url)
+		assert.NotContains(t, message, "hunter2")
+	}
+}

@@ -61,14 +61,12 @@ func (o *operations) Operations(ctx context.Context) (web.Operations, error) {
 	o.mu.Lock()
 	page.Built = o.built
 	o.mu.Unlock()
-	signed, err := o.archive.SignedTrees(ctx, "")
+	signed, err := o.archive.LastSignedTrees(ctx, "")
 	if err != nil {
 		return page, err
 	}
-	for i, t := range signed {
-		if i+1 == len(signed) || signed[i+1].Study != t.Study {
-			page.Trees = append(page.Trees, web.Tree{Study: t.Study, Size: t.Size, Position: int64(t.Position), SignedAt: t.SignedAt})
-		}
+	for _, t := range signed {
+		page.Trees = append(page.Trees, web.Tree{Study: t.Study, Size: t.Size, Position: int64(t.Position), SignedAt: t.SignedAt})
 	}
 	return page, nil
 }

@@ -132,8 +132,8 @@ func TestPoisonStopsReadModelsUntilItIsRepaired(t *testing.T) {
 				said := eventually(t, base+"/readyz", "", http.StatusServiceUnavailable, "rating: stands still before an event that cannot be read")
 				assert.Equal(t, strings.HasPrefix(p.stops, "1 of"), strings.Contains(said, "couple: ready"), "the others go on: %s", p.name)
 				assert.NotRegexp(t, `\d`, said, "no position for everybody")
+				eventually(t, base+"/admin", keeper, 200, p.reason) // damage is seen at the next try, where the event was met whole before
 				page := eventually(t, base+"/admin", keeper, 200, p.stops+" stand still")
-				assert.Contains(t, page, p.reason)
 				assert.Regexp(t, "(which|event that) cannot be read", page)
 				if !p.garbage {
 					assert.Contains(t, page, fmt.Sprintf("before event %d (<code>%s</code>)", at, p.eventType))

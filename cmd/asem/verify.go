@@ -61,7 +61,7 @@ func (a *archived) verify(ctx context.Context, notes []string, progress func(don
 	if err != nil {
 		return proof.Report{}, err
 	}
-	return proof.Verify(ctx, a.log, proof.Options{Verifiers: []string{verifier}, Trusted: notes, Open: seal.New(a.log, a.keys).Unseal, Progress: progress})
+	return proof.Verify(ctx, a.log, proof.Options{Verifiers: []string{verifier}, Trusted: notes, Open: seal.New(a.log, a.keys).Unseal, Tombstone: events.Tombstone, Progress: progress})
 }
 
 // verifyCmd proves that nothing was changed.

@@ -83,9 +83,6 @@ func Write(ctx context.Context, w io.Writer, log events.Archive, master seal.Mas
 }
 
 func grow(trees map[string]*events.Tree, e events.Envelope, data []byte) {
-	if e.Study == "" {
-		return
-	}
 	if trees[e.Study] == nil {
 		trees[e.Study] = &events.Tree{}
 	}

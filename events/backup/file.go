@@ -42,11 +42,11 @@ const (
 
 // Wrap implements [age.Recipient].
 func (r recipient) Wrap(fileKey []byte) ([]*age.Stanza, error) {
-	wrapped, err := r.master.Wrap(r.ctx, fileKey, keyLabel)
+	name, wrapped, err := r.master.Wrap(r.ctx, fileKey, keyLabel)
 	if err != nil {
 		return nil, err
 	}
-	return []*age.Stanza{{Type: stanzaType, Args: []string{r.master.Current()}, Body: wrapped}}, nil
+	return []*age.Stanza{{Type: stanzaType, Args: []string{name}, Body: wrapped}}, nil
 }
 
 // Unwrap implements [age.Identity].

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"asem/domain"
 	"asem/events"
 )
@@ -52,17 +54,32 @@ func (k Keyring) read() (map[string]ringKey, error) {
 // Update takes over the keys of a log. What is destroyed in either place is destroyed afterwards in the keyring; a key that only the keyring has, because an older
 // log had it, stays. The file is overwritten before it is replaced, so that what it held before is not left on the disk.
 func (k Keyring) Update(ctx context.Context, log events.KeyStore) error {
+	keys, err := log.WrappedKeys(ctx, nil) // before the file: what was destroyed in the meantime is destroyed in it
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return fmt.Errorf("write the keyring of the backups: %w", err)
+	}
+	lock := flock.New(k.path + ".lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("lock the keyring of the backups: %w", err)
+	}
+	defer func() { _ = lock.Unlock() }() // it ends with the process at the latest
 	have, err := k.read()
 	if err != nil {
 		return err
 	}
-	keys, err := log.WrappedKeys(ctx, nil)
-	if err != nil {
-		return err
-	}
 	for _, w := range keys {
-		if old, ok := have[w.Owner]; ok && old.Wrapped == nil {
+		old, ok := have[w.Owner]
+		if ok && old.Wrapped == nil {
 			continue
+		}
+		if ok && w.Wrapped != nil && !old.CreatedAt.Equal(w.CreatedAt) {
+			return &domain.Error{Code: domain.Conflict, Path: k.path, Message: "the folder holds backups of another log, whose keys would be lost; each log needs a folder of its own"}
+		}
+		if w.Wrapped == nil && w.Destroyed.IsZero() { // it is being destroyed there
+			w.Destroyed = time.Now().UTC()
 		}
 		have[w.Owner] = ringKey{w.Owner, w.Master, w.Wrapped, w.CreatedAt, w.Destroyed}
 	}
@@ -82,9 +99,6 @@ func (k Keyring) Update(ctx context.Context, log events.KeyStore) error {
 
 // replace writes a new file and, once it is durable, wipes the old one.
 func (k Keyring) replace(text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
-		return err
-	}
 	tmp, err := os.CreateTemp(filepath.Dir(k.path), ".keyring-*") // has mode 0600
 	if err != nil {
 		return err
@@ -107,14 +121,14 @@ func (k Keyring) replace(text []byte) error {
 	return errors.Join(err, old.Sync(), old.Close())
 }
 
-// Restore puts the keys into a log, those that were destroyed as destroyed.
-func (k Keyring) Restore(ctx context.Context, log events.KeyStore) error {
+// Restore puts the keys into a log, those that were destroyed as destroyed, and returns the owners of these.
+func (k Keyring) Restore(ctx context.Context, log events.KeyStore) (gone []string, err error) {
 	all, err := k.read()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(all) == 0 {
-		return &domain.Error{Code: domain.NotFound, Path: k.path, Message: "there is no keyring beside the backup; without it nothing personal in it can be read"}
+		return nil, &domain.Error{Code: domain.NotFound, Path: k.path, Message: "there is no keyring beside the backup; without it nothing personal in it can be read"}
 	}
 	var keys []events.WrappedKey
 	destroyed := map[time.Time][]string{}
@@ -123,15 +137,16 @@ func (k Keyring) Restore(ctx context.Context, log events.KeyStore) error {
 			keys = append(keys, events.WrappedKey{Owner: key.Owner, Master: key.Master, Wrapped: key.Wrapped, CreatedAt: key.CreatedAt})
 		} else {
 			destroyed[key.Destroyed] = append(destroyed[key.Destroyed], owner)
+			gone = append(gone, owner)
 		}
 	}
 	if err := log.AddKeys(ctx, keys); err != nil {
-		return err
+		return nil, err
 	}
 	for at, owners := range destroyed {
 		if err := log.DestroyKeys(ctx, owners, at); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return gone, nil
 }

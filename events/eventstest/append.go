@@ -164,6 +164,7 @@ func testBadInput(t *testing.T, b bench) {
 		"no type":                changed(func(e *events.Envelope) { e.Type = "" }),
 		"a type with NUL":        changed(func(e *events.Envelope) { e.Type = "a\x00" }),
 		"no schema":              changed(func(e *events.Envelope) { e.Schema = 0 }),
+		"of no study":            changed(func(e *events.Envelope) { e.Study = "" }),
 		"a study not UTF-8":      changed(func(e *events.Envelope) { e.Study = "D\xc3" }),
 		"a role with NUL":        changed(func(e *events.Envelope) { e.By.Role = "\x00" }),
 		"a subject not UTF-8":    changed(func(e *events.Envelope) { e.By.Subject = "\xed\xa0\x80" }),

@@ -32,7 +32,7 @@ func watermillSuite(t *testing.T, open func(t *testing.T) events.Log) {
 	tests.TestPubSub(t, tests.Features{Persistent: true, GuaranteedOrder: true, NewSubscriberReceivesOldMessages: true, ForceShort: true},
 		func(t *testing.T) (message.Publisher, message.Subscriber) {
 			log := open(t)
-			return feed.NewPublisher(log), feed.NewSubscriber(log, feed.Config{Batch: 1, Match: func(topic string, e events.Envelope) bool { return e.Stream == feed.TopicStream(topic) }})
+			return feed.NewPublisher(log, "S"), feed.NewSubscriber(log, feed.Config{Batch: 1, Match: func(topic string, e events.Envelope) bool { return e.Stream == feed.TopicStream(topic) }})
 		}, nil)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	client "github.com/nats-io/nats.go"
 
+	"asem/domain"
 	"asem/events"
 )
 
@@ -104,8 +106,11 @@ const duplicates = 10 * time.Minute
 
 // ConnectNATS returns a publisher to NATS JetStream. The stream is made if it is not there; one that is there must
 // take the subjects. A connection that breaks is made again; until then publishing fails and is tried again by whoever publishes.
-func ConnectNATS(url, stream, subject string) (*nats.Publisher, error) {
-	conn, err := client.Connect(url, client.Name("asem"), client.MaxReconnects(-1), client.ReconnectWait(500*time.Millisecond))
+func ConnectNATS(address, stream, subject string) (*nats.Publisher, error) {
+	conn, err := client.Connect(address, client.Name("asem"), client.MaxReconnects(-1), client.ReconnectWait(500*time.Millisecond))
+	if unparsed := (*url.Error)(nil); errors.As(err, &unparsed) { // repeats the address, and in it the password
+		return nil, &domain.Error{Code: domain.Invalid, Path: "NATS", Message: "the address cannot be parsed; expected nats://USER:PASSWORD@HOST:PORT, with special characters of user and password as %XX"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}

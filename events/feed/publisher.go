@@ -28,13 +28,14 @@ type wrapped struct {
 // systems into the order of the log; the events of a study are appended by the executor alone.
 type Publisher struct {
 	log    events.Log
+	study  string
 	closed atomic.Bool
 }
 
 var _ message.Publisher = (*Publisher)(nil)
 
-// NewPublisher returns a publisher to a log.
-func NewPublisher(log events.Log) *Publisher { return &Publisher{log: log} }
+// NewPublisher returns a publisher to a log, whose messages are events of a study.
+func NewPublisher(log events.Log, study string) *Publisher { return &Publisher{log: log, study: study} }
 
 // TopicStream names the stream of a topic.
 func TopicStream(topic string) events.Stream { return events.Stream("topic/" + topic) }
@@ -58,7 +59,7 @@ func (p *Publisher) Publish(topic string, list ...*message.Message) error {
 		if err != nil {
 			return fmt.Errorf("publish to %s: %w", topic, err)
 		}
-		e := events.Envelope{ID: id, Type: MessageType, Schema: 1, OccurredAt: time.Now(), Payload: payload}
+		e := events.Envelope{ID: id, Type: MessageType, Schema: 1, Study: p.study, OccurredAt: time.Now(), Payload: payload}
 		e.By.Role, e.By.Subject = "system", "watermill"
 		w.Events = append(w.Events, e)
 	}

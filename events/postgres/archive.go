@@ -99,33 +99,46 @@ func (l *Log) Rewrap(ctx context.Context, keys []events.WrappedKey) error {
 // keeps the wrapped key until its segments are used again, and so do archives of it; a new master key makes those worthless.
 func (l *Log) DestroyKeys(ctx context.Context, owners []string, at time.Time) error {
 	err := l.write(ctx, "destroy keys", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO seal_key (owner, master, wrapped, created_at, destroyed_at) SELECT owner, '', NULL, $2, $2 FROM unnest($1::text[]) AS owner
-			ON CONFLICT (owner) DO UPDATE SET wrapped = NULL, destroyed_at = $2 WHERE seal_key.wrapped IS NOT NULL`, owners, at)
+		_, err := tx.Exec(ctx, `INSERT INTO seal_key (owner, master, wrapped, created_at) SELECT owner, '', NULL, $2 FROM unnest($1::text[]) AS owner
+			ON CONFLICT (owner) DO UPDATE SET wrapped = NULL WHERE seal_key.destroyed_at IS NULL`, owners, at)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	_, err = l.pool.Exec(ctx, "VACUUM FULL seal_key")
-	return wrap(ctx, "destroy keys", err)
+	if _, err := l.pool.Exec(ctx, "VACUUM FULL seal_key"); err != nil {
+		return wrap(ctx, "destroy keys", err)
+	}
+	return l.write(ctx, "destroy keys", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE seal_key SET destroyed_at = $2 WHERE owner = ANY($1) AND destroyed_at IS NULL", owners, at)
+		return err
+	})
 }
 
 // AddSignedTree implements [events.SignedTrees].
 func (l *Log) AddSignedTree(ctx context.Context, t events.SignedTree) error {
 	return l.write(ctx, "store a signed tree", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO signed_tree (study, size, position, note, signed_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (study, size) DO UPDATE SET note = excluded.note, signed_at = excluded.signed_at`, t.Study, t.Size, int64(t.Position), t.Note, t.SignedAt)
+		_, err := tx.Exec(ctx, `INSERT INTO signed_tree (study, size, position, note, signed_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, t.Study, t.Size, int64(t.Position), t.Note, t.SignedAt)
 		return err
 	})
 }
 
 // SignedTrees implements [events.SignedTrees].
 func (l *Log) SignedTrees(ctx context.Context, study string) ([]events.SignedTree, error) {
-	return list(ctx, l, "read the signed trees", func(row pgx.CollectableRow) (t events.SignedTree, err error) {
-		err = row.Scan(&t.Study, &t.Size, &t.Position, &t.Note, &t.SignedAt)
-		t.SignedAt = t.SignedAt.UTC()
-		return t, err
-	}, `SELECT study, size, position, note, signed_at FROM signed_tree WHERE $1 = '' OR study = $1 ORDER BY study COLLATE "C", size`, study)
+	return list(ctx, l, "read the signed trees", scanSignedTree,
+		`SELECT study, size, position, note, signed_at FROM signed_tree WHERE $1 = '' OR study = $1 ORDER BY study COLLATE "C", size`, study)
+}
+
+// LastSignedTrees implements [events.SignedTrees].
+func (l *Log) LastSignedTrees(ctx context.Context, study string) ([]events.SignedTree, error) {
+	return list(ctx, l, "read the signed trees", scanSignedTree, `SELECT study, size, position, note, signed_at FROM signed_tree
+		JOIN (SELECT study, max(size) AS size FROM signed_tree WHERE $1 = '' OR study = $1 GROUP BY study) AS last USING (study, size) ORDER BY study COLLATE "C"`, study)
+}
+
+func scanSignedTree(row pgx.CollectableRow) (t events.SignedTree, err error) {
+	err = row.Scan(&t.Study, &t.Size, &t.Position, &t.Note, &t.SignedAt)
+	t.SignedAt = t.SignedAt.UTC()
+	return t, err
 }
 
 // list reads rows of any kind.

@@ -52,12 +52,12 @@ var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 // OpenSchema opens the log kept in a schema of its own, so that one database can hold several.
 func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
-	if !schemaName.MatchString(schema) {
-		return nil, &domain.Error{Code: domain.Invalid, Path: "schema", Message: "a schema name has lower-case letters, digits and underscores"}
+	if err := checkSchema(schema); err != nil {
+		return nil, err
 	}
-	cfg, err := pgxpool.ParseConfig(dsn)
-	if err != nil { // err quotes the string, and so the password
-		return nil, &domain.Error{Code: domain.Invalid, Path: "postgres", Message: "the connection string is not one that PostgreSQL understands; expected postgres://user:password@host:port/database"}
+	cfg, err := parse(dsn)
+	if err != nil {
+		return nil, err
 	}
 	cfg.ConnConfig.RuntimeParams["search_path"] = schema
 	// Every statement of the log goes by an index. A plan made while the tables were empty would read them whole, for as
@@ -89,6 +89,21 @@ func OpenSchema(ctx context.Context, dsn, schema string) (*Log, error) {
 	return l, nil
 }
 
+func checkSchema(name string) error {
+	if !schemaName.MatchString(name) {
+		return &domain.Error{Code: domain.Invalid, Path: "schema", Message: "a schema name has lower-case letters, digits and underscores"}
+	}
+	return nil
+}
+
+func parse(dsn string) (*pgxpool.Config, error) {
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil { // err quotes the string, and so the password
+		return nil, &domain.Error{Code: domain.Invalid, Path: "postgres", Message: "the connection string is not one that PostgreSQL understands; expected postgres://user:password@host:port/database"}
+	}
+	return cfg, nil
+}
+
 func unreachable(cfg *pgxpool.Config, err error) error {
 	at := net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port)))
 	var refused *pgconn.PgError
@@ -97,6 +112,63 @@ func unreachable(cfg *pgxpool.Config, err error) error {
 	}
 	return &domain.Error{Code: domain.Unavailable, Path: "postgres", Message: fmt.Sprintf(
 		"PostgreSQL does not answer at %s; check that it runs, that host and port are right and that no firewall is between", at)}
+}
+
+// Move gives the log in one schema the name of another, which must hold no events or not exist. What is in the midst of being made under a name of its
+// own is so found under the other as a whole or not at all.
+func Move(ctx context.Context, dsn, from, to string) error {
+	return onServer(ctx, dsn, func(tx pgx.Tx) error {
+		if err := empty(ctx, tx, to); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+to+" CASCADE; ALTER SCHEMA "+from+" RENAME TO "+to)
+		return err
+	}, from, to)
+}
+
+// CheckEmpty returns an error with code conflict if there are events in a schema.
+func CheckEmpty(ctx context.Context, dsn, schema string) error {
+	return onServer(ctx, dsn, func(tx pgx.Tx) error { return empty(ctx, tx, schema) }, schema)
+}
+
+func empty(ctx context.Context, tx pgx.Tx, schema string) error {
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", schema+".head").Scan(&there); err != nil || !there {
+		return err
+	}
+	var head events.Position
+	err := tx.QueryRow(ctx, "SELECT position FROM "+schema+".head FOR UPDATE").Scan(&head)
+	if err == nil && head > 0 {
+		err = &domain.Error{Code: domain.Conflict, Path: "postgres", Message: fmt.Sprintf("there are %d events already; a backup is restored to an empty place", head)}
+	}
+	return err
+}
+
+// Drop removes a schema and the log in it, if there is one.
+func Drop(ctx context.Context, dsn, schema string) error {
+	return onServer(ctx, dsn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
+		return err
+	}, schema)
+}
+
+// onServer runs a transaction on a connection of its own.
+func onServer(ctx context.Context, dsn string, do func(pgx.Tx) error, schemas ...string) error {
+	for _, s := range schemas {
+		if err := checkSchema(s); err != nil {
+			return err
+		}
+	}
+	cfg, err := parse(dsn)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	if err != nil {
+		return unreachable(cfg, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return pgx.BeginFunc(ctx, conn, do)
 }
 
 // migrate brings the schema up to date, one process at a time.

@@ -118,8 +118,8 @@ const storeText = `WITH
 	h AS (UPDATE head SET position = $2 WHERE position = $1 RETURNING 1),
 	e AS (INSERT INTO event (position, stream, version, record) SELECT $1 + i, stream, version, record
 		FROM unnest($3::text[], $4::bigint[], $5::bytea[]) WITH ORDINALITY AS r (stream, version, record, i) WHERE EXISTS (SELECT FROM h)),
-	c AS (INSERT INTO command (id, first_position, last_position, recorded_at) SELECT id, first, last, $9
-		FROM unnest($6::uuid[], $7::bigint[], $8::bigint[]) AS r (id, first, last) WHERE EXISTS (SELECT FROM h)),
+	c AS (INSERT INTO command (id, first_position, last_position, recorded_at) SELECT id, first, last, at
+		FROM unnest($6::uuid[], $7::bigint[], $8::bigint[], $9::timestamptz[]) AS r (id, first, last, at) WHERE EXISTS (SELECT FROM h)),
 	t AS (INSERT INTO tile (study, level, n, hashes) SELECT study, level, n, hashes
 		FROM unnest($10::text[], $11::int[], $12::bigint[], $13::bytea[]) AS r (study, level, n, hashes) WHERE EXISTS (SELECT FROM h)
 		ON CONFLICT (study, level, n) DO UPDATE SET hashes = excluded.hashes)
@@ -134,10 +134,9 @@ func storeArgs(channel string, b events.Batch) []any {
 		stream[i], version[i], record[i] = string(r.Stream), int64(r.Version), r.Data
 	}
 	m := len(b.Receipts)
-	ids, first, last := make([]uuid.UUID, 0, m), make([]int64, 0, m), make([]int64, 0, m)
-	var at time.Time // the same for all
+	ids, first, last, at := make([]uuid.UUID, 0, m), make([]int64, 0, m), make([]int64, 0, m), make([]time.Time, 0, m)
 	for id, r := range b.Receipts {
-		ids, first, last, at = append(ids, id), append(first, int64(r.First)), append(last, int64(r.Last)), r.RecordedAt
+		ids, first, last, at = append(ids, id), append(first, int64(r.First)), append(last, int64(r.Last)), append(at, r.RecordedAt)
 	}
 	k := len(b.Tiles)
 	study, level, number, hashes := make([]string, k), make([]int32, k), make([]int64, k), make([][]byte, k)

@@ -52,7 +52,8 @@ func VerifierOf(signer string) (string, error) {
 }
 
 // Sign signs the tree of a study as it stands and keeps the note beside the events. A tree that was signed at this size is not signed
-// again. A study without events has nothing to sign: the error has code not_found.
+// again. A tree that does not begin with the one signed last is not signed either, so that no note vouches for what [Verify] would find: the error wraps
+// [events.ErrDamaged]. A study without events has nothing to sign: the error has code not_found.
 func Sign(ctx context.Context, log events.Archive, signer, study string, now time.Time) (events.SignedTree, error) {
 	verifier, err := VerifierOf(signer)
 	if err != nil {
@@ -62,13 +63,14 @@ func Sign(ctx context.Context, log events.Archive, signer, study string, now tim
 	if err != nil {
 		return events.SignedTree{}, err
 	}
-	before, err := log.SignedTrees(ctx, study)
+	before, err := log.LastSignedTrees(ctx, study)
 	if err != nil {
 		return events.SignedTree{}, err
 	}
-	if n := len(before); n > 0 && before[n-1].Size == c.Size {
-		if old, err := Open(before[n-1].Note, verifier); err == nil && old.Root == c.Root {
-			return before[n-1], nil
+	if len(before) > 0 {
+		last := before[0]
+		if err := continues(ctx, log, c, last, verifier); err != nil || last.Size == c.Size {
+			return last, err
 		}
 	}
 	text, err := SignCheckpoint(c, signer)
@@ -77,6 +79,18 @@ func Sign(ctx context.Context, log events.Archive, signer, study string, now tim
 	}
 	t := events.SignedTree{Study: study, Size: c.Size, Position: c.Position, Note: text, SignedAt: now.UTC().Truncate(time.Second)}
 	return t, log.AddSignedTree(ctx, t)
+}
+
+// continues checks that a tree begins with the one that was signed before.
+func continues(ctx context.Context, store events.TileStore, c Checkpoint, before events.SignedTree, verifier string) error {
+	old, err := Open(before.Note, verifier)
+	if err == nil && old.Study == c.Study && old.Size == before.Size && old.Size <= c.Size {
+		root, err := RootAt(ctx, store, c.Study, old.Size)
+		if err != nil || root == old.Root {
+			return err
+		}
+	}
+	return fmt.Errorf("the tree of study %s with %d leaves does not begin with the one that was signed at %d: %w; see asem verify", c.Study, c.Size, before.Size, events.ErrDamaged)
 }
 
 // Current returns the checkpoint of a study's tree as it stands. A study without events is an error with code not_found.

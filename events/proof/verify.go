@@ -48,6 +48,7 @@ type Options struct {
 	Verifiers []string                                       // keys whose signatures count
 	Trusted   []string                                       // notes kept elsewhere, to hold the log against
 	Open      func(context.Context, []events.Envelope) error // unseals events; nil: what is sealed is not looked into
+	Tombstone func(events.Envelope) []string                 // owners whose keys are to be destroyed by an event; nil: that keys were destroyed is not questioned
 	Progress  func(done, head events.Position)               // may be nil
 }
 
@@ -62,7 +63,7 @@ const page = 1000
 // It finds every change of a stored event, every event that was removed, put in or moved, and changed or missing receipts, tiles and keys. Whoever can
 // rewrite the whole database including the trees can be found out only by notes signed before: those beside the events, or, if these were removed, those kept elsewhere.
 func Verify(ctx context.Context, log events.Archive, o Options) (Report, error) {
-	v := &verifier{log: log, o: o, streams: map[events.Stream]events.Version{}, trees: map[string]*events.Tree{}, commands: map[uuid.UUID]events.Receipt{}, places: map[string][]events.Position{}, owners: map[string]bool{}}
+	v := &verifier{log: log, o: o, streams: map[events.Stream]events.Version{}, trees: map[string]*events.Tree{}, commands: map[uuid.UUID]events.Receipt{}, places: map[string][]events.Position{}, owners: map[string]bool{}, sealed: map[string]events.Position{}, erased: map[string]bool{}}
 	if err := v.keys(ctx); err != nil {
 		return v.Report, err
 	}
@@ -76,6 +77,7 @@ func Verify(ctx context.Context, log events.Archive, o Options) (Report, error) 
 		return v.Report, err
 	}
 	v.unmet()
+	v.tombstones()
 	if err := v.receipts(ctx); err != nil {
 		return v.Report, err
 	}
@@ -94,8 +96,11 @@ type verifier struct {
 	places   map[string][]events.Position // of the leaves in the last tile of a study
 	due      []dueTile                    // to be compared with what is stored
 	commands map[uuid.UUID]events.Receipt
-	owners   map[string]bool // and whether the key exists
-	signed   map[string][]signedTree
+	owners   map[string]bool            // and whether the key exists
+	sealed   map[string]events.Position // the first event of an owner
+	erased   map[string]bool            // owners of whom a tombstone says so
+	signed   map[string][]signedTree    // by size
+	next     map[string]int             // the first of them that is not compared yet
 }
 
 const tileWidth = 1 << events.TileHeight
@@ -127,7 +132,7 @@ func (v *verifier) keys(ctx context.Context) error {
 
 // notes reads the signed trees beside the events and those kept elsewhere.
 func (v *verifier) notes(ctx context.Context) error {
-	v.signed, v.at = map[string][]signedTree{}, map[string]events.Position{}
+	v.signed, v.next, v.at = map[string][]signedTree{}, map[string]int{}, map[string]events.Position{}
 	beside, err := v.log.SignedTrees(ctx, "")
 	if err != nil {
 		return err
@@ -219,9 +224,15 @@ func (v *verifier) event(r events.Record) (events.Envelope, bool) {
 	if _, ok := v.owners[e.Owner]; e.Sealed && !ok {
 		v.find(r.Position, e.Study, "the event is sealed under a key that is missing, without having been destroyed")
 	}
-	if e.Study != "" {
-		v.leaf(e, r)
+	if _, ok := v.sealed[e.Owner]; e.Sealed && !ok {
+		v.sealed[e.Owner] = r.Position
 	}
+	if v.o.Tombstone != nil {
+		for _, owner := range v.o.Tombstone(e) {
+			v.erased[owner] = true
+		}
+	}
+	v.leaf(e, r)
 	return e, true
 }
 
@@ -242,14 +253,16 @@ func (v *verifier) leaf(e events.Envelope, r events.Record) {
 	for _, tile := range t.Add(e.Study, r.Data) {
 		v.due = append(v.due, dueTile{tile, v.places[e.Study]})
 	}
-	for i := range v.signed[e.Study] {
+	for ; v.next[e.Study] < len(v.signed[e.Study]); v.next[e.Study]++ {
+		i := v.next[e.Study]
 		s := &v.signed[e.Study][i]
-		if s.Size != t.Size {
-			continue
+		if s.Size > t.Size {
+			break
 		}
 		s.met = true
 		v.Signed++
 		if s.Root != t.Root() {
+			s.met = false // nothing after it can be said to be in order by it
 			var good events.Position
 			for _, b := range v.signed[e.Study][:i] {
 				if b.met && b.Size < s.Size {
@@ -257,7 +270,6 @@ func (v *verifier) leaf(e events.Envelope, r events.Record) {
 				}
 			}
 			v.find(good, e.Study, "the tree of size %d is not the one signed on %s: what follows here, up to position %d, was changed", s.Size, s.SignedAt.Format(time.RFC3339), r.Position)
-			v.signed[e.Study][i].met = false // nothing after it can be said to be in order by it
 		}
 	}
 	v.at[e.Study] = r.Position
@@ -371,6 +383,18 @@ func (v *verifier) tiles(ctx context.Context) error {
 func (v *verifier) still(ctx context.Context) bool {
 	head, err := v.log.Head(ctx)
 	return err == nil && head == v.Head
+}
+
+// tombstones looks for keys that were destroyed although nobody was erased.
+func (v *verifier) tombstones() {
+	if v.o.Tombstone == nil {
+		return
+	}
+	for owner, at := range v.sealed {
+		if exists, known := v.owners[owner]; known && !exists && !v.erased[owner] {
+			v.find(at, "", "the key under which this and other events are sealed was destroyed, and no event says that somebody was erased")
+		}
+	}
 }
 
 // unmet lists signed trees that are larger than the trees now are.

@@ -98,7 +98,7 @@ func (l *Log) Unseal(ctx context.Context, list []events.Envelope) error {
 	if len(owners) == 0 {
 		return nil
 	}
-	keys, err := l.keys.get(ctx, owners)
+	keys, _, err := l.keys.get(ctx, owners)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (l *Log) Erase(ctx context.Context, owners ...string) error {
 }
 
 // Rewrap wraps all keys anew under the current master key, and returns how many were wrapped by another.
-func (l *Log) Rewrap(ctx context.Context) (int, error) { return l.keys.rewrap(ctx) }
+func (l *Log) Rewrap(ctx context.Context) (int, error) { return l.keys.rewrap(ctx, nil) }
 
 // bound is what a sealed payload is bound to.
 func bound(e *events.Envelope) []byte {

@@ -26,18 +26,23 @@ import (
 type Master interface {
 	// Current names the key that Wrap uses.
 	Current() string
-	// Wrap seals a key, bound to a label.
-	Wrap(ctx context.Context, key []byte, label string) (wrapped []byte, err error)
-	// Unwrap opens what Wrap made under the key called name.
+	// Wrap seals a key under the current one, which it names, bound to a label.
+	Wrap(ctx context.Context, key []byte, label string) (name string, wrapped []byte, err error)
+	// Unwrap opens what Wrap made under the key called name. An error wraps ErrDamagedKey if that key is known and no try will ever open it.
 	Unwrap(ctx context.Context, name string, wrapped []byte, label string) (key []byte, err error)
 }
 
+// ErrDamagedKey says that a wrapped key was changed since it was wrapped.
+var ErrDamagedKey = errors.New("the wrapped key is damaged")
+
 // File is a [Master] whose keys stand in a file that only its owner may read. The first key of the file is the current one; the others
-// open what was wrapped before. It also holds the key that signs the trees.
+// open what was wrapped before. It also holds the key that signs the trees. When another process has changed the file it is read again.
 type File struct {
 	path   string
-	mu     sync.RWMutex
+	mu     sync.Mutex
 	keys   []masterKey
+	former []masterKey // that the file held before another process removed them
+	stamp  fs.FileInfo // of the file as it was read; nil: not yet
 	signer string
 }
 
@@ -65,8 +70,26 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, &domain.Error{Code: domain.Invalid, Path: path, Message: "the key file cannot be read", Err: err}
 	}
-	f := &File{path: path}
+	f := &File{path: path, stamp: info}
 	return f, f.parse(text)
+}
+
+// refresh reads the file again if it is another. One that is being replaced, or is damaged, is left for the next time.
+func (f *File) refresh() {
+	info, err := os.Stat(f.path)
+	if err != nil || f.stamp != nil && os.SameFile(info, f.stamp) && info.ModTime().Equal(f.stamp.ModTime()) {
+		return
+	}
+	now, err := OpenFile(f.path)
+	if err != nil {
+		return
+	}
+	for _, k := range f.keys {
+		if _, ok := now.find(k.name); !ok {
+			f.former = append(f.former, k)
+		}
+	}
+	f.keys, f.signer, f.stamp = now.keys, now.signer, now.stamp
 }
 
 // parse reads lines "master NAME BASE64" and "signer KEY". Errors do not show what stands in the file.
@@ -106,9 +129,11 @@ func (f *File) parse(text []byte) error {
 }
 
 func (f *File) find(name string) (masterKey, bool) {
-	for _, k := range f.keys {
-		if k.name == name {
-			return k, true
+	for _, list := range [][]masterKey{f.keys, f.former} {
+		for _, k := range list {
+			if k.name == name {
+				return k, true
+			}
 		}
 	}
 	return masterKey{}, false
@@ -201,38 +226,48 @@ func (f *File) Forget() error {
 }
 
 // Signer returns the key that signs the trees, as golang.org/x/mod/sumdb/note encodes it.
-func (f *File) Signer() string { return f.signer }
+func (f *File) Signer() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.signer
+}
 
 // Current implements [Master].
 func (f *File) Current() string {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refresh()
 	return f.keys[0].name
 }
 
 // Wrap implements [Master].
-func (f *File) Wrap(_ context.Context, key []byte, label string) ([]byte, error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
+func (f *File) Wrap(_ context.Context, key []byte, label string) (string, []byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refresh()
 	nonce := make([]byte, chacha20poly1305.NonceSizeX)
 	_, _ = rand.Read(nonce)
-	return f.keys[0].aead.Seal(nonce, nonce, key, []byte(label)), nil
+	return f.keys[0].name, f.keys[0].aead.Seal(nonce, nonce, key, []byte(label)), nil
 }
 
 // Unwrap implements [Master].
 func (f *File) Unwrap(_ context.Context, name string, wrapped []byte, label string) ([]byte, error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	k, ok := f.find(name)
+	if !ok {
+		f.refresh()
+		k, ok = f.find(name)
+	}
 	if !ok {
 		return nil, &domain.Error{Code: domain.Unavailable, Path: f.path, Message: fmt.Sprintf("the data are sealed under master key %s, which this key file does not hold", name)}
 	}
 	if len(wrapped) < chacha20poly1305.NonceSizeX {
-		return nil, errors.New("a wrapped key is too short")
+		return nil, fmt.Errorf("it is too short: %w", ErrDamagedKey)
 	}
 	key, err := k.aead.Open(nil, wrapped[:chacha20poly1305.NonceSizeX], wrapped[chacha20poly1305.NonceSizeX:], []byte(label))
 	if err != nil {
-		return nil, fmt.Errorf("a wrapped key does not open under master key %s: it was changed, or the key is another of that name", name)
+		return nil, fmt.Errorf("it does not open under master key %s: %w, or the key is another of that name", name, ErrDamagedKey)
 	}
 	return key, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"asem/domain"
 	"asem/events"
 )
 
@@ -124,51 +125,87 @@ func (l *Log) Rewrap(ctx context.Context, keys []events.WrappedKey) error {
 func (l *Log) DestroyKeys(ctx context.Context, owners []string, at time.Time) error {
 	err := l.write(ctx, "destroy keys", func(tx *sql.Tx) error {
 		for _, owner := range owners {
-			if err := exec(ctx, tx, `INSERT INTO seal_key (owner, master, wrapped, created_at, destroyed_at) VALUES (?1, '', NULL, ?2, ?2)
-				ON CONFLICT DO UPDATE SET wrapped = NULL, destroyed_at = ?2 WHERE wrapped IS NOT NULL`, owner, at.UnixMicro()); err != nil {
+			if err := exec(ctx, tx, `INSERT INTO seal_key (owner, master, wrapped, created_at) VALUES (?1, '', NULL, ?2)
+				ON CONFLICT DO UPDATE SET wrapped = NULL WHERE destroyed_at IS NULL`, owner, at.UnixMicro()); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = l.emptyWAL(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	return l.emptyWAL(ctx)
+	return l.write(ctx, "destroy keys", func(tx *sql.Tx) error {
+		for _, owner := range owners {
+			if err := exec(ctx, tx, "UPDATE seal_key SET destroyed_at = ? WHERE owner = ? AND destroyed_at IS NULL", at.UnixMicro(), owner); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// emptyWAL writes everything from the write-ahead log into the file and truncates it. Readers that look at an old page of it
-// are waited for.
+// patience is how long readers that look at an old page of the write-ahead log are waited for.
+const patience = 10 * time.Second
+
+// emptyWAL writes everything from the write-ahead log into the file and truncates it.
 func (l *Log) emptyWAL(ctx context.Context) error {
-	var busy, frames, done int
-	for try := 0; ; try++ {
-		err := l.keeper.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done)
-		if err == nil && busy == 0 {
+	for patient := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		busy, err := l.truncateWAL(ctx)
+		if err == nil && !busy {
 			return nil
 		}
-		if try == 100 || ctx.Err() != nil {
-			return wrap(ctx, "empty the write-ahead log", errors.Join(err, errors.New("somebody keeps reading from it")))
+		if time.Now().After(patient) || ctx.Err() != nil {
+			return wrap(ctx, "empty the write-ahead log", errors.Join(err, &domain.Error{Code: domain.Unavailable, Path: l.path,
+				Message: "a backup or another program keeps reading; the next command goes on with it"}))
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// truncateWAL tries it once. SQLite itself would wait for readers as long as for the lock of a writer.
+func (l *Log) truncateWAL(ctx context.Context) (bool, error) {
+	conn, err := l.keeper.Conn(ctx)
+	if err != nil {
+		return true, err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 500"); err != nil {
+		return true, err
+	}
+	var busy, frames, done int
+	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done)
+	_, again := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA busy_timeout = 30000")
+	return busy != 0, errors.Join(err, again)
 }
 
 // AddSignedTree implements [events.SignedTrees].
 func (l *Log) AddSignedTree(ctx context.Context, t events.SignedTree) error {
 	return l.write(ctx, "store a signed tree", func(tx *sql.Tx) error {
-		return exec(ctx, tx, "INSERT INTO signed_tree (study, size, position, note, signed_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET note = excluded.note, signed_at = excluded.signed_at",
+		return exec(ctx, tx, "INSERT INTO signed_tree (study, size, position, note, signed_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			t.Study, t.Size, int64(t.Position), t.Note, t.SignedAt.UnixMicro())
 	})
 }
 
 // SignedTrees implements [events.SignedTrees].
 func (l *Log) SignedTrees(ctx context.Context, study string) ([]events.SignedTree, error) {
-	return list(ctx, l, "read the signed trees", func(scan func(...any) error) (t events.SignedTree, err error) {
-		var at int64
-		err = scan(&t.Study, &t.Size, &t.Position, &t.Note, &at)
-		t.SignedAt = time.UnixMicro(at).UTC()
-		return t, err
-	}, "SELECT study, size, position, note, signed_at FROM signed_tree WHERE ?1 = '' OR study = ?1 ORDER BY study, size", study)
+	return list(ctx, l, "read the signed trees", scanSignedTree,
+		`SELECT study, size, position, note, signed_at FROM signed_tree WHERE ?1 = '' OR study = ?1 ORDER BY study, size`, study)
+}
+
+// LastSignedTrees implements [events.SignedTrees].
+func (l *Log) LastSignedTrees(ctx context.Context, study string) ([]events.SignedTree, error) {
+	return list(ctx, l, "read the signed trees", scanSignedTree, `SELECT study, size, position, note, signed_at FROM signed_tree
+		JOIN (SELECT study, max(size) AS size FROM signed_tree WHERE ?1 = '' OR study = ?1 GROUP BY study) AS last USING (study, size) ORDER BY study`, study)
+}
+
+func scanSignedTree(scan func(...any) error) (t events.SignedTree, err error) {
+	var at int64
+	err = scan(&t.Study, &t.Size, &t.Position, &t.Note, &at)
+	t.SignedAt = time.UnixMicro(at).UTC()
+	return t, err
 }
 
 // list reads rows of any kind.
