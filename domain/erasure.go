@@ -40,7 +40,7 @@ type RepeatErasure struct {
 
 func (c RepeatErasure) Target() Target { return Target{c.Study, c.Couple} }
 
-func (c RepeatErasure) decide(p Past) ([]Event, error) {
+func (c RepeatErasure) decide(p Past) ([]Event, error) { //nolint:unparam // as all commands
 	if slices.Contains(p.Couple.Erased, c.Role) {
 		return nil, nil
 	}

@@ -29,7 +29,7 @@ func TestBookmarkSurvivesACrash(t *testing.T) {
 	server.Start(t)
 	read, err = projections.OpenPostgres(t.Context(), server.DSN, "r")
 	require.NoError(t, err)
-	defer read.Close()
+	defer func() { require.NoError(t, read.Close()) }()
 	at, err := read.Bookmark(t.Context(), "outward")
 	require.NoError(t, err)
 	assert.EqualValues(t, 1000, at, "everything is published again, beyond the window in which NATS knows duplicates")
@@ -38,7 +38,7 @@ func TestBookmarkSurvivesACrash(t *testing.T) {
 func TestBookmarkIsFenced(t *testing.T) {
 	read, err := projections.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "r.db"))
 	require.NoError(t, err)
-	defer read.Close()
+	defer func() { require.NoError(t, read.Close()) }()
 	require.NoError(t, read.SetBookmark(t.Context(), "outward", 1000))
 	require.NoError(t, read.SetBookmark(t.Context(), "outward", 10)) // a leader that had come to a standstill goes on
 	at, err := read.Bookmark(t.Context(), "outward")

@@ -148,8 +148,8 @@ func (l *Live) step(ctx context.Context) error {
 // fit fits a model to the data of its study. What is wrong with the model or the data is part of the result.
 func (l *Live) fit(ctx context.Context, m RegisteredModel, s *liveStudy, began time.Time, earlier LiveFit) (LiveFit, error) {
 	f := LiveFit{Model: m, Data: s.frame, From: s.from, Err: s.err}
-	if s.err != nil {
-		return f, nil
+	if f.Err != nil {
+		return f, nil //nolint:nilerr // part of the result
 	}
 	spec := SpecOf(m.ChangeModel)
 	warm := earlier.Fit

@@ -90,7 +90,9 @@ func TestLiveModelOfAnEmptyStudy(t *testing.T) {
 	s, h := openFile(t), testStudy(t)
 	begun := h.study
 	h.study = &domain.Study{}
-	h.do(t, domain.CreateStudy{Study: "NEW", Title: "Nothing yet", Zone: "Europe/Berlin"}, domain.RegisterModel{Study: "NEW", Model: satisfactionChange})
+	h.do(t, domain.CreateStudy{Study: "NEW", Title: "Nothing yet", Zone: "Europe/Berlin"}, domain.RegisterInstrument{Study: "NEW", Instrument: smallInstrument("avo", "avoidance")},
+		domain.RegisterInstrument{Study: "NEW", Instrument: smallInstrument("mood", "mood")}, domain.PublishProtocol{Study: "NEW", Protocol: testProtocol()},
+		domain.RegisterModel{Study: "NEW", Model: satisfactionChange})
 	h.study = begun
 	h.do(t, domain.RegisterModel{Study: "S", Model: satisfactionChange})
 	for c := range 30 {
@@ -109,7 +111,7 @@ func TestLiveModelOfAnEmptyStudy(t *testing.T) {
 		require.True(t, ok)
 		assert.Equal(t, h.head(), f.From.Position)
 		assert.Contains(t, []domain.Code{domain.Invalid, domain.NotFound}, domain.CodeOf(f.Err))
-		h.do(t, record("7", domain.RoleA, 4, 4))
+		h.do(t, domain.CorrectScore{Study: "S", Couple: "7", Role: domain.RoleA, Wave: 3, Construct: "satisfaction", Value: 4 + rand.Float64(), Reason: "misread"})
 	}
 }
 

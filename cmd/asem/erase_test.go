@@ -267,7 +267,7 @@ func TestErasureBesideAReader(t *testing.T) {
 	// A server runs: the write-ahead log lives.
 	h, err := s.open(t.Context())
 	require.NoError(t, err)
-	defer h.close()
+	defer func() { require.NoError(t, h.close()) }()
 	_, err = h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.GiveConsent{Study: "S", Couple: "1", Role: "B", Scope: domain.ScopeVideo, Version: "1"}})
 	require.NoError(t, err)
 	keys, err := h.archive.WrappedKeys(t.Context(), []string{"S/1/A"})
@@ -280,10 +280,10 @@ func TestErasureBesideAReader(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(data, "log.db"))
 	require.NoError(t, err)
 	db.SetMaxOpenConns(1)
-	tx, err := db.Begin() // asem backup or verify reads
+	tx, err := db.BeginTx(t.Context(), nil) // asem backup or verify reads
 	require.NoError(t, err)
 	var n int
-	require.NoError(t, tx.QueryRow("SELECT count(*) FROM event").Scan(&n))
+	require.NoError(t, tx.QueryRowContext(t.Context(), "SELECT count(*) FROM event").Scan(&n))
 
 	_, err = h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.EraseParticipant{Study: "S", Couple: "1", Role: "A"}})
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ import (
 func open(t *testing.T, dir string) (*sqlite.Log, *seal.File, string) {
 	log, err := sqlite.Open(t.Context(), filepath.Join(dir, "log.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { log.Close() })
+	t.Cleanup(func() { assert.NoError(t, log.Close()) })
 	signer, verifier, err := proof.NewSigner()
 	require.NoError(t, err)
 	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
@@ -57,7 +57,7 @@ func TestRestoreToPostgres(t *testing.T) {
 	require.NoError(t, err)
 	to, err := postgres.OpenSchema(t.Context(), eventstest.Postgres(t), "audit_"+strings.ReplaceAll(uuid.NewString()[:8], "-", ""))
 	require.NoError(t, err)
-	defer to.Close()
+	defer func() { require.NoError(t, to.Close()) }()
 	_, err = backup.Restore(t.Context(), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }, to, keys, 0, nil, verifier)
 	require.NoError(t, err)
 	r, err := proof.Verify(t.Context(), to, proof.Options{Verifiers: []string{verifier}})

@@ -167,7 +167,7 @@ func onServer(ctx context.Context, dsn string, do func(pgx.Tx) error, schemas ..
 	if err != nil {
 		return unreachable(cfg, err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	return pgx.BeginFunc(ctx, conn, do)
 }
 

@@ -24,7 +24,7 @@ func keptIn(t *testing.T) (*sqlite.Log, *seal.File, string) {
 	dir := t.TempDir()
 	log, err := sqlite.Open(t.Context(), filepath.Join(dir, "log.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { log.Close() })
+	t.Cleanup(func() { assert.NoError(t, log.Close()) })
 	signer, _, err := proof.NewSigner()
 	require.NoError(t, err)
 	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)

@@ -171,7 +171,7 @@ func (l *Log) truncateWAL(ctx context.Context) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 500"); err != nil {
 		return true, err
 	}
