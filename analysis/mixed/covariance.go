@@ -18,9 +18,10 @@ type layout struct {
 
 // layoutTerm is the part of a random term that one couple sees.
 type layoutTerm struct {
-	q     int
-	group []int     // group of each row, numbered from 0 within the couple
-	z     []float64 // n x q, row-major
+	q      int
+	group  []int // group of each row, numbered from 0 within the couple
+	groups int
+	z      []float64 // n x q, row-major
 }
 
 // covariance maps the parameters theta to V(theta) = sum over terms of Z G Z' + R and its
@@ -44,33 +45,33 @@ type covariance struct {
 }
 
 type covTerm struct {
-	q     int
-	diag  bool
-	first int // index of the first parameter
+	q       int
+	diag    bool
+	first   int      // index of the first parameter
+	entries [][2]int // row and column in L of each parameter of the term, by rows
 }
 
-func (t covTerm) params() int {
-	if t.diag {
-		return t.q
+func newCovTerm(q int, diag bool, first int) covTerm {
+	t := covTerm{q: q, diag: diag, first: first}
+	for i := range q {
+		for j := range i + 1 {
+			if i == j || !diag {
+				t.entries = append(t.entries, [2]int{i, j})
+			}
+		}
 	}
-	return t.q * (t.q + 1) / 2
+	return t
 }
+
+func (t covTerm) params() int { return len(t.entries) }
 
 // at returns the row and column in L of the k-th parameter of the term.
-func (t covTerm) at(k int) (row, col int) {
-	if t.diag {
-		return k, k
-	}
-	for row = 0; k > row; row++ {
-		k -= row + 1
-	}
-	return row, k
-}
+func (t covTerm) at(k int) (row, col int) { return t.entries[k][0], t.entries[k][1] }
 
 func newCovariance(random []randomTerm, r Residual, roles int) *covariance {
 	c := &covariance{residual: r, roles: 1, iRho: -1, iSerial: -1}
 	for _, t := range random {
-		ct := covTerm{q: len(t.names), diag: t.diag, first: c.params}
+		ct := newCovTerm(len(t.names), t.diag, c.params)
 		c.terms = append(c.terms, ct)
 		c.params += ct.params()
 	}
@@ -132,6 +133,17 @@ type residuals struct {
 	phi   float64   // AR1: correlation of neighbouring occasions
 	tau   float64   // CAR1: range, in units of time
 	power []float64 // phi^0, phi^1, ...
+}
+
+// factors computes the Cholesky factors of all terms at theta, once for each theta.
+func (c *covariance) factors(theta []float64, w *Workspace) {
+	if slices.Equal(w.lOf, theta[:c.iSigma]) {
+		return
+	}
+	w.lOf = append(w.lOf[:0], theta[:c.iSigma]...)
+	for t := range c.terms {
+		c.chol(t, theta, w.l[t])
+	}
 }
 
 // residuals computes them, once for each theta.
@@ -233,6 +245,7 @@ func (c *covariance) hits(r, one, other int) float64 {
 func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 	n := l.n
 	r := c.residuals(theta, w)
+	c.factors(theta, w)
 	for j := range n {
 		for k := range j + 1 {
 			v[j*n+k] = r.sigma[l.role[j]] * r.sigma[l.role[k]] * c.correlation(l, r, j, k).c
@@ -241,12 +254,12 @@ func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 	for t := range c.terms {
 		lt := &l.terms[t]
 		q := lt.q
-		c.chol(t, theta, w.l)
+		f := w.l[t]
 		for j := range n { // w.zl = Z L
 			for b := range q {
 				s := 0.0
 				for a := b; a < q; a++ {
-					s += lt.z[j*q+a] * w.l[a*q+b]
+					s += lt.z[j*q+a] * f[a*q+b]
 				}
 				w.zl[j*q+b] = s
 			}
@@ -271,8 +284,8 @@ func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 	}
 }
 
-// contract adds, for every parameter, the sum over j, k of d_jk (dV/dtheta)_jk to out, where d is
-// symmetric.
+// contract adds, for every parameter of the residuals, the sum over j, k of d_jk (dV/dtheta)_jk to out, where d is
+// symmetric, and gathers Z'DZ in w.h, from which settle makes those of the factors.
 func (c *covariance) contract(l *layout, theta, d, out []float64, w *Workspace) {
 	n := l.n
 	r := c.residuals(theta, w)
@@ -300,29 +313,30 @@ func (c *covariance) contract(l *layout, theta, d, out []float64, w *Workspace) 
 			}
 		}
 	}
+	for t := range c.terms {
+		c.zdz(l, t, d, w)
+	}
+}
+
+// settle adds what contract gathered by the parameters of the factors.
+func (c *covariance) settle(out []float64, w *Workspace) {
+	// V = Z L L' Z', so the derivative by L is 2 Z'D Z L.
 	for t, ct := range c.terms {
-		lt := &l.terms[t]
-		q := lt.q
-		h := w.h[:q*q] // the sum over groups of Z'DZ
-		c.zdz(l, t, d, h, w)
-		c.chol(t, theta, w.l)
-		// V = Z L L' Z', so the derivative by L is 2 Z'D Z L.
-		for p := range ct.params() {
-			i, j := ct.at(p)
+		for p, e := range ct.entries {
 			s := 0.0
-			for a := range q {
-				s += h[i*q+a] * w.l[a*q+j]
+			for a := range ct.q {
+				s += w.h[t][e[0]*ct.q+a] * w.l[t][a*ct.q+e[1]]
 			}
 			out[ct.first+p] += 2 * s
 		}
 	}
 }
 
-// zdz writes the sum over the groups of term t of Z'DZ into h (q x q).
-func (c *covariance) zdz(l *layout, t int, d, h []float64, w *Workspace) {
+// zdz adds the sum over the groups of term t of Z'DZ to w.h[t] (q x q).
+func (c *covariance) zdz(l *layout, t int, d []float64, w *Workspace) {
 	lt := &l.terms[t]
 	n, q := l.n, lt.q
-	clear(h)
+	h := w.h[t]
 	dz := w.zl[:n*q]
 	for j := range n {
 		row := dz[j*q : j*q+q]
@@ -377,15 +391,16 @@ func (c *covariance) derivative(l *layout, theta []float64, p int, v []float64, 
 		if p < ct.first || p >= ct.first+ct.params() {
 			continue
 		}
+		c.factors(theta, w)
 		lt := &l.terms[t]
 		q := lt.q
 		row, col := ct.at(p - ct.first)
-		c.chol(t, theta, w.l)
+		f := w.l[t]
 		// dG = e_row L_col' + L_col e_row', so dV = z_row (Z L_col)' + its transpose.
 		for j := range n {
 			s := 0.0
 			for a := col; a < q; a++ {
-				s += lt.z[j*q+a] * w.l[a*q+col]
+				s += lt.z[j*q+a] * f[a*q+col]
 			}
 			w.zl[j] = s
 		}

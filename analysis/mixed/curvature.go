@@ -1,9 +1,6 @@
 package mixed
 
-import (
-	"gonum.org/v1/gonum/blas/blas64"
-	"gonum.org/v1/gonum/mat"
-)
+import "gonum.org/v1/gonum/mat"
 
 // curvature is how the likelihood bends at theta, and how X'WX changes along it.
 type curvature struct {
@@ -25,13 +22,13 @@ func (m *Model) curvature(theta []float64, w *Workspace) curvature {
 	m.weigh(w)
 	half := make([]float64, k*k)
 	cross := make([]float64, k*m.stats.width())
+	w.clearH()
 	for i, pat := range m.stats.patterns {
 		if pat.couples == 0 {
 			continue
 		}
 		n := pat.layout.n
-		nn := n * n
-		wi, wmw := w.w[i][:nn], w.t[:nn]
+		wi, wmw := w.w[i][:n*n], w.t[:n*n]
 		pat.moment(w.q, w.m, p, w)
 		product(n, wi, w.m, w.v)
 		product(n, w.v, wi, wmw)
@@ -39,20 +36,9 @@ func (m *Model) curvature(theta []float64, w *Workspace) curvature {
 			w.d[j] = float64(pat.couples)*x - wmw[j]
 		}
 		m.cov.bend(pat.layout, theta, w.d, half, w)
-		for a := range k {
-			ua := w.u[a*nn : (a+1)*nn]
-			m.cov.derivative(pat.layout, theta, a, w.v, w)
-			product(n, wi, w.v, ua)
-			product(n, ua, wi, w.d)
-			pat.cross(w.d[:nn], cross[a*m.stats.width():(a+1)*m.stats.width()], p, w)
-			product(n, w.v, wmw, w.d)
-			for b := range a + 1 {
-				ub := w.u[b*nn : (b+1)*nn]
-				// tr(W V_b W V_a W M) is the sum of the entries of W V_b times those of V_a W M W.
-				half[a*k+b] += 2*blas64.Dot(vector(ub), vector(w.d[:nn])) - float64(pat.couples)*traceOf(n, ua, ub)
-			}
-		}
+		m.lean(pat, theta, wi, wmw, half, cross, w)
 	}
+	m.cov.bendFactors(half, w)
 	out := curvature{observed: mat.NewSymDense(k, nil)}
 	c := mat.NewSymDense(p, append([]float64(nil), w.c...))
 	gamma := mat.NewVecDense(p, w.gamma)
@@ -77,6 +63,86 @@ func (m *Model) curvature(theta []float64, w *Workspace) curvature {
 	return out
 }
 
+// lean adds, for one pattern, 2 tr(V_k W V_l P) - c tr(W V_k W V_l) to the lower triangle of half (params x params), where P = WMW, and
+// the sum over the couples of B'W V_k W B to the lower triangles in cross.
+func (m *Model) lean(pat *pattern, theta, wi, wmw, half, cross []float64, w *Workspace) {
+	p, k, n, c := m.stats.p, m.cov.params, pat.layout.n, m.cov
+	nn, width, couples := n*n, m.stats.width(), float64(pat.couples)
+	s := &w.span
+	s.lay(c, pat.layout, w)
+	s.see(wi, pat.layout, w, s.wz, s.wzl, s.a, s.al, s.lal)
+	s.see(wmw, pat.layout, w, s.pz, s.pzl, s.b, s.bl, s.lbl)
+	w.places = c.places(pat.layout, w.places)
+	for a, x := range w.places {
+		for b, y := range w.places[:a+1] {
+			half[a*k+b] += 2*s.traceWP(x, y) - couples*s.traceWW(x, y)
+		}
+	}
+	m.crossFactors(pat, cross, w)
+	for a := c.iSigma; a < k; a++ {
+		d := w.v[:nn]
+		c.derivative(pat.layout, theta, a, d, w)
+		dw, dp := w.u[(a-c.iSigma)*nn:(a-c.iSigma+1)*nn], w.d[:nn] // D W, D P
+		product(n, d, wi, dw)
+		product(n, wi, dw, dp)
+		pat.cross(dp, cross[a*width:(a+1)*width], p, w)
+		product(n, d, wmw, dp)
+		multiplied(n, n, s.z, d, s.wz, s.dz)
+		for b, y := range w.places {
+			half[a*k+b] -= 2 * couples * s.paired(n, y, s.dz, s.wzl)
+		}
+		multiplied(n, n, s.z, d, s.pz, s.dz)
+		s.timesL(n, s.dz, s.dzl, pat.layout, w)
+		for b, y := range w.places {
+			half[a*k+b] += 2 * (s.paired(n, y, s.wz, s.dzl) + s.paired(n, y, s.dz, s.wzl))
+		}
+		for b := c.iSigma; b <= a; b++ {
+			db := w.u[(b-c.iSigma)*nn : (b-c.iSigma+1)*nn]
+			half[a*k+b] += 2*traceOf(n, db, dp) - couples*traceOf(n, dw, db)
+		}
+	}
+}
+
+// crossFactors adds the sum over the couples of B'W V_k W B for each parameter of a factor to the lower triangles in cross.
+func (m *Model) crossFactors(pat *pattern, cross []float64, w *Workspace) {
+	n, c, width, s := pat.layout.n, m.stats.p+1, m.stats.width(), &w.span
+	if pat.sums != nil {
+		v := w.d[:n*n]
+		for k, x := range w.places {
+			clear(v)
+			for g, z := 0, x.first; g < x.groups; g, z = g+1, z+x.step {
+				for i := range n {
+					a, b := s.wz[i*s.z+z+x.i], s.wzl[i*s.z+z+x.j]
+					for j := range i + 1 {
+						v[i*n+j] += a*s.wzl[j*s.z+z+x.j] + b*s.wz[j*s.z+z+x.i]
+					}
+				}
+			}
+			pat.cross(v, cross[k*width:(k+1)*width], m.stats.p, w)
+		}
+		return
+	}
+	for at := 0; at < len(pat.rows); at += n * c {
+		rows := pat.rows[at : at+n*c]
+		across(n, c, s.z, rows, s.wz, s.t)
+		across(n, c, s.z, rows, s.wzl, s.tl)
+		for k, x := range w.places {
+			out := cross[k*width : (k+1)*width]
+			for g, z := 0, x.first; g < x.groups; g, z = g+1, z+x.step {
+				t, tl := s.t[(z+x.i)*c:(z+x.i+1)*c], s.tl[(z+x.j)*c:(z+x.j+1)*c]
+				i := 0
+				for a, ta := range t {
+					tla := tl[a]
+					for b := range a + 1 {
+						out[i] += ta*tl[b] + tla*t[b]
+						i++
+					}
+				}
+			}
+		}
+	}
+}
+
 // traceOf returns tr(AB) of two n x n matrices.
 func traceOf(n int, a, b []float64) float64 {
 	tr := 0.0
@@ -88,8 +154,8 @@ func traceOf(n int, a, b []float64) float64 {
 	return tr
 }
 
-// bend adds the sum over j, k of d_jk (d2V/dtheta_a dtheta_b)_jk to the lower triangle of out (params x params),
-// where d is symmetric.
+// bend adds the sum over j, k of d_jk (d2V/dtheta_a dtheta_b)_jk to the lower triangle of out (params x params) for the parameters of the
+// residuals, where d is symmetric, and gathers Z'DZ in w.h, from which bendFactors makes the rest.
 func (c *covariance) bend(l *layout, theta, d, out []float64, w *Workspace) {
 	n, k := l.n, c.params
 	add := func(a, b int, x float64) { out[max(a, b)*k+min(a, b)] += x }
@@ -130,15 +196,20 @@ func (c *covariance) bend(l *layout, theta, d, out []float64, w *Workspace) {
 			}
 		}
 	}
+	for t := range c.terms {
+		c.zdz(l, t, d, w)
+	}
+}
+
+// bendFactors adds to the lower triangle of out (params x params) what bend gathered for the factors.
+func (c *covariance) bendFactors(out []float64, w *Workspace) {
+	k := c.params
 	for t, ct := range c.terms {
-		h := w.h[:ct.q*ct.q] // the sum over groups of Z'DZ
-		c.zdz(l, t, d, h, w)
 		// V = Z L L' Z': by two entries of one column of L the second derivative is z_i z_i2' + z_i2 z_i', else 0.
-		for a := range ct.params() {
-			i, j := ct.at(a)
-			for b := range a + 1 {
-				if i2, j2 := ct.at(b); j == j2 {
-					out[(ct.first+a)*k+ct.first+b] += 2 * h[i*ct.q+i2]
+		for a, x := range ct.entries {
+			for b, y := range ct.entries[:a+1] {
+				if x[1] == y[1] {
+					out[(ct.first+a)*k+ct.first+b] += 2 * w.h[t][x[0]*ct.q+y[0]]
 				}
 			}
 		}

@@ -178,17 +178,18 @@ func (s *search) climb(ctx context.Context) error {
 	inv := inverseMetric(mat.NewSymDense(k, e), s.scales) // approximates the inverse of -Hessian
 	step, next, nextGrad := make([]float64, k), make([]float64, k), make([]float64, k)
 	y, hy := make([]float64, k), make([]float64, k)
+	scoring := true
 	for ; s.conv.Iterations < s.m.spec.Options.MaxIter; s.conv.Iterations++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		multiply(inv, s.grad, step)
 		slope := dot(step, s.grad)
-		if slope < 1e-9 { // Newton steps take it from here
+		if slope < 1e-6 { // Newton steps take it from here
 			return nil
 		}
-		t := s.limit(step)
-		ll := math.Inf(-1)
+		full := s.limit(step)
+		t, ll := full, math.Inf(-1)
 		for ; t > 1e-10; t /= 3 {
 			for i := range next {
 				next[i] = s.theta[i] + t*step[i]
@@ -207,7 +208,12 @@ func (s *search) climb(ctx context.Context) error {
 		copy(s.theta, next)
 		copy(s.grad, nextGrad)
 		s.ll = ll
-		updateInverse(inv, step, y, hy)
+		if scoring = scoring && t == full && s.conv.Iterations < 8; scoring {
+			s.m.information(s.theta, e, s.w)
+			inv = inverseMetric(mat.NewSymDense(k, e), s.scales)
+		} else {
+			updateInverse(inv, step, y, hy)
+		}
 	}
 	return nil
 }

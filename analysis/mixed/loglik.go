@@ -20,8 +20,12 @@ type Workspace struct {
 	xwx        []float64   // p x p: X'V^-1 X, then its Cholesky factor
 	c          []float64   // p x p: (X'V^-1 X)^-1
 	gamma      []float64   // p: the profiled fixed effects, in the scale of the engine
-	l, h, zl   []float64   // q x q, q x q, n x max(q, 1)
+	lOf        []float64   // the parameters of the factors in l
+	l, h       [][]float64 // of each term: q x q
+	zl         []float64   // n x max(q, 1)
 	u          []float64   // params x n x n, for the information
+	span       span
+	places     []place
 	residuals  residuals
 }
 
@@ -37,17 +41,29 @@ func (m *Model) NewWorkspace() *Workspace {
 		pairs: make([]float64, n*(n+1)/2), wb: make([]float64, n*c), bb: make([]float64, c*c),
 		cross: make([]float64, m.stats.width()), q: make([]float64, m.stats.width()),
 		xwx: make([]float64, m.stats.p*m.stats.p), c: make([]float64, m.stats.p*m.stats.p), gamma: make([]float64, m.stats.p),
-		l: make([]float64, q*q), h: make([]float64, q*q), zl: make([]float64, n*q),
+		zl:        make([]float64, n*q),
 		u:         make([]float64, m.cov.params*n*n),
 		residuals: residuals{sigma: make([]float64, m.cov.roles)},
 	}
 	if m.spec.Residual.Serial == SerialAR1 {
 		w.residuals.power = make([]float64, 64)
 	}
+	z := 0
 	for _, pat := range m.stats.patterns {
 		w.w = append(w.w, make([]float64, pat.layout.n*pat.layout.n))
+		z = max(z, pat.layout.columns())
 	}
+	for _, t := range m.cov.terms {
+		w.l, w.h = append(w.l, make([]float64, t.q*t.q)), append(w.h, make([]float64, t.q*t.q))
+	}
+	w.span = newSpan(n, z, c)
 	return w
+}
+
+func (w *Workspace) clearH() {
+	for _, h := range w.h {
+		clear(h)
+	}
 }
 
 // LogLik returns the profiled log-likelihood at theta, ML or REML as the spec says, constants
@@ -151,6 +167,7 @@ func (m *Model) score(theta, score []float64, w *Workspace) {
 	p := s.p
 	m.weigh(w)
 	clear(score)
+	w.clearH()
 	for i, pat := range s.patterns {
 		if pat.couples == 0 {
 			continue
@@ -164,28 +181,41 @@ func (m *Model) score(theta, score []float64, w *Workspace) {
 		}
 		m.cov.contract(pat.layout, theta, w.d, score, w)
 	}
+	m.cov.settle(score, w)
 	for k := range score {
 		score[k] *= -0.5
 	}
 }
 
 // information writes the expected information of theta, 1/2 sum tr(W dV_k W dV_l), into e (params x
-// params). It uses the W that LogLik left in w. It leaves the matrices W dV_k of the last pattern in
-// w.u.
+// params). It uses the W that LogLik left in w.
 func (m *Model) information(theta, e []float64, w *Workspace) {
-	k := m.cov.params
+	k, c, s := m.cov.params, m.cov, &w.span
 	clear(e)
 	for i, pat := range m.stats.patterns {
-		n := pat.layout.n
-		for a := range k {
-			m.cov.derivative(pat.layout, theta, a, w.v, w)
-			product(n, w.w[i], w.v, w.u[a*n*n:(a+1)*n*n])
+		if pat.couples == 0 {
+			continue
 		}
-		half := float64(pat.couples) / 2
-		for a := range k {
-			ua := w.u[a*n*n : (a+1)*n*n]
-			for b := range a + 1 {
-				e[a*k+b] += half * traceOf(n, ua, w.u[b*n*n:(b+1)*n*n])
+		n, half := pat.layout.n, float64(pat.couples)/2
+		nn := n * n
+		s.lay(c, pat.layout, w)
+		s.see(w.w[i], pat.layout, w, s.wz, s.wzl, s.a, s.al, s.lal)
+		w.places = c.places(pat.layout, w.places)
+		for a, x := range w.places {
+			for b, y := range w.places[:a+1] {
+				e[a*k+b] += half * s.traceWW(x, y)
+			}
+		}
+		for a := c.iSigma; a < k; a++ {
+			d, dw := w.v[:nn], w.u[(a-c.iSigma)*nn:(a-c.iSigma+1)*nn]
+			c.derivative(pat.layout, theta, a, d, w)
+			multiplied(n, n, s.z, d, s.wz, s.dz)
+			for b, y := range w.places {
+				e[a*k+b] += 2 * half * s.paired(n, y, s.dz, s.wzl)
+			}
+			product(n, d, w.w[i], dw)
+			for b := c.iSigma; b <= a; b++ {
+				e[a*k+b] += half * traceOf(n, dw, w.u[(b-c.iSigma)*nn:(b-c.iSigma+1)*nn])
 			}
 		}
 	}

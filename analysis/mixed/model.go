@@ -131,6 +131,7 @@ func (m *Model) layouts() []*layout {
 			q := len(t.names)
 			lt := layoutTerm{q: q, group: make([]int, hi-lo), z: t.z[lo*q : hi*q]}
 			number(t.group[lo:hi], lt.group)
+			lt.groups = slices.Max(lt.group) + 1
 			l.terms = append(l.terms, lt)
 		}
 		list[i] = l

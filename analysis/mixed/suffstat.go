@@ -143,18 +143,7 @@ func (pat *pattern) cross(wm, out []float64, p int, w *Workspace) {
 	}
 	c := p + 1
 	for m := range pat.couples {
-		b := blas64.General{Rows: n, Cols: c, Stride: c, Data: pat.rows[m*n*c : (m+1)*n*c]}
-		wb := blas64.General{Rows: n, Cols: c, Stride: c, Data: w.wb[:n*c]}
-		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, square(n, wm), b, 0, wb)
-		bwb := square(c, w.bb)
-		blas64.Gemm(blas.Trans, blas.NoTrans, 1, b, wb, 0, bwb)
-		i := 0
-		for a := range c {
-			for e := range a + 1 {
-				out[i] += bwb.Data[a*c+e]
-				i++
-			}
-		}
+		rowsCross(n, c, wm, pat.rows[m*n*c:(m+1)*n*c], w.wb[:c], out)
 	}
 }
 
@@ -179,22 +168,24 @@ func (pat *pattern) moment(q, m []float64, p int, w *Workspace) {
 		return
 	}
 	c := p + 1
-	full := square(c, w.bb)
+	full := w.bb[:c*c]
 	i := 0
 	for a := range c {
 		for e := range a {
-			full.Data[a*c+e], full.Data[e*c+a] = q[i]/2, q[i]/2
+			full[a*c+e], full[e*c+a] = q[i]/2, q[i]/2
 			i++
 		}
-		full.Data[a*c+a] = q[i]
+		full[a*c+a] = q[i]
 		i++
 	}
 	clear(m[:n*n])
 	for k := range pat.couples {
-		b := blas64.General{Rows: n, Cols: c, Stride: c, Data: pat.rows[k*n*c : (k+1)*n*c]}
-		bq := blas64.General{Rows: n, Cols: c, Stride: c, Data: w.wb[:n*c]}
-		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, b, full, 0, bq)
-		blas64.Gemm(blas.NoTrans, blas.Trans, 1, bq, b, 1, square(n, m))
+		rowsMoment(n, c, full, pat.rows[k*n*c:(k+1)*n*c], w.wb[:c], m)
+	}
+	for j := range n {
+		for k := range j {
+			m[k*n+j] = m[j*n+k]
+		}
 	}
 }
 
