@@ -105,6 +105,35 @@ func (c Column) Label(row int) string {
 	return c.Levels[c.Codes[row]]
 }
 
+// Find returns the rows whose value has one of the labels, in order.
+func (c Column) Find(labels ...string) []int {
+	var rows []int
+	if c.IsNumeric() {
+		wanted := map[float64]bool{}
+		for _, l := range labels {
+			if x, err := strconv.ParseFloat(l, 64); err == nil {
+				wanted[x] = true
+			}
+		}
+		for r, x := range c.Values {
+			if wanted[x] {
+				rows = append(rows, r)
+			}
+		}
+		return rows
+	}
+	wanted := make([]bool, len(c.Levels))
+	for k, l := range c.Levels {
+		wanted[k] = slices.Contains(labels, l)
+	}
+	for r, k := range c.Codes {
+		if k >= 0 && wanted[k] {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
 // take returns the column with only the given rows, levels kept.
 func (c Column) take(rows []int) Column {
 	out := Column{Name: c.Name, Levels: c.Levels}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"asem/analysis/frame"
 	"asem/analysis/mixed"
 )
 
@@ -69,5 +70,31 @@ func BenchmarkBootstrap(b *testing.B) {
 	for b.Loop() {
 		_, err := r.Bootstrap(context.Background(), mixed.BootstrapOptions{Samples: 1000, Seed: 1})
 		require.NoError(b, err)
+	}
+}
+
+// BenchmarkUpdate replaces one couple of 10,000 and fits anew, from the data to the inference.
+func BenchmarkUpdate(b *testing.B) {
+	rows := simulateGrowth(1, 10_000, 4, 0.3)
+	frames := make([]*frame.Frame, 2)
+	frames[0] = growthFrame(b, rows)
+	for i := range rows {
+		if rows[i].couple == "c5000" {
+			rows[i].y++
+		}
+	}
+	frames[1] = growthFrame(b, rows)
+	m, err := mixed.New(frames[0], growthOnly())
+	require.NoError(b, err)
+	f, err := m.Fit(context.Background())
+	require.NoError(b, err)
+	i := 0
+	for b.Loop() {
+		i++
+		m, err = m.Update(frames[i%2], "c5000")
+		require.NoError(b, err)
+		f, err = m.FitFrom(context.Background(), f)
+		require.NoError(b, err)
+		require.NoError(b, f.Err())
 	}
 }

@@ -296,7 +296,7 @@ func (s *sampler) outcomes(rng *rand.Rand) {
 func (s *sampler) fit(ctx context.Context) (beta, theta []float64) {
 	m := &s.model
 	search := &search{m: m, w: s.w, scales: m.paramScales(), theta: s.sampleSource.start()}
-	if !search.follow(s.metric) {
+	if !search.follow(s.metric, enough) {
 		if math.IsInf(search.ll, -1) || search.climb(ctx) != nil || search.finish(ctx) != nil || !search.conv.Converged {
 			return nil, nil
 		}
@@ -324,9 +324,12 @@ func (s *sampleSource) start() []float64 {
 	return theta
 }
 
+// enough is the tolerance of follow for samples and profiles: far below what samples differ by, and what a likelihood ratio is read to.
+const enough = 2e-8
+
 // follow climbs by quasi-Newton steps from a point that is near the maximum, in a metric that is near the right one. It
-// reports whether it arrived: what is still to be gained is then below 1e-8, far below what samples differ by.
-func (s *search) follow(metric *mat.SymDense) bool {
+// reports whether it arrived: what is still to be gained is then about half of tolerance.
+func (s *search) follow(metric *mat.SymDense, tolerance float64) bool {
 	k := len(s.theta)
 	s.grad = make([]float64, k)
 	inv := mat.NewSymDense(k, nil)
@@ -339,7 +342,7 @@ func (s *search) follow(metric *mat.SymDense) bool {
 	for range 60 {
 		multiply(inv, s.grad, step)
 		slope := dot(step, s.grad)
-		if slope < 2e-8 {
+		if slope < tolerance {
 			return slope >= 0
 		}
 		ll, t := math.Inf(-1), s.limit(step)

@@ -219,8 +219,8 @@ func (f *Fit) TypeIII() ([]Test, error) {
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	d := f.model.design
-	sum, err := d.fixed.columns(d.rows, sumContrasts)
+	d := f.model.whole()
+	sum, err := d.fixed.columns(d.rows, ContrastsSum)
 	if err != nil {
 		return nil, err
 	}

@@ -28,8 +28,9 @@ func (f *Fit) each(visit func(i int, c couple)) {
 	shapes := map[string]*shape{}
 	r := blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}
 	var key []byte
-	for i, l := range m.layouts() {
-		lo, hi := m.bounds[i], m.bounds[i+1]
+	d := m.whole()
+	for i, l := range layouts(m.spec, d) {
+		lo, hi := d.bounds[i], d.bounds[i+1]
 		n := hi - lo
 		key = l.key(key[:0])
 		s, ok := shapes[string(key)]
@@ -41,11 +42,11 @@ func (f *Fit) each(visit func(i int, c couple)) {
 			_ = s.chol.InverseTo(s.w)
 			shapes[string(key)] = s
 		}
-		x := append([]float64(nil), m.design.x[lo*p:hi*p]...)
+		x := append([]float64(nil), d.x[lo*p:hi*p]...)
 		blas64.Trsm(blas.Right, blas.NoTrans, 1, r, blas64.General{Rows: n, Cols: p, Stride: p, Data: x})
 		c := couple{lo: lo, hi: hi, layout: l, x: mat.NewDense(n, p, x), r: make([]float64, n), shape: s}
 		for j := range n {
-			c.r[j] = (m.design.y[lo+j] - dot(m.design.x[(lo+j)*p:(lo+j+1)*p], f.Beta)) / m.scale.y
+			c.r[j] = (d.y[lo+j] - dot(d.x[(lo+j)*p:(lo+j+1)*p], f.Beta)) / m.scale.y
 		}
 		visit(i, c)
 	}

@@ -55,7 +55,7 @@ func TestCurvatureIsTheDerivativeOfTheScore(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 3))
 		k, p := m.Params(), m.stats.p
 		for range 3 {
-			theta := m.start()
+			theta := m.start(0.5)
 			for i := range theta {
 				theta[i] += 0.3 * rng.NormFloat64() * m.scales[i]
 			}

@@ -14,12 +14,14 @@ import (
 // design is the data of a model: a row for each observation that is complete. Rows stand in canonical
 // order, by couple in natural order, then time, then role, then person, whatever their order in the frame.
 type design struct {
+	frame      *frame.Frame
 	rows       []int // of the frame
 	couple     []int // of each row, numbered from 0 in canonical order
 	role       []int // of each row: index into roleLevels; 0 without a role column
 	person     []int // of each row, numbered from 0 over all couples
 	time       []float64
 	roleLevels []string
+	bounds     []int    // first row of each couple, and the number of rows
 	couples    []string // labels, by number
 	persons    []string // labels, by number: the person's within the couple
 
@@ -40,6 +42,7 @@ type design struct {
 
 // randomTerm is the design of one random term.
 type randomTerm struct {
+	side   *side
 	label  string // "couple", "person"
 	group  []int  // of each row
 	groups int
@@ -52,7 +55,7 @@ type randomTerm struct {
 
 // buildDesign reads the formulas of a spec and applies them to a frame.
 func buildDesign(f *frame.Frame, s Spec) (*design, error) {
-	b := &builder{f: f, spec: s, d: &design{missing: map[string]int{}}}
+	b := &builder{f: f, spec: s, d: &design{frame: f, missing: map[string]int{}}}
 	if err := b.order(); err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 			v.dropLevels(d.rows)
 		}
 	}
-	columns, err := fixed.columns(d.rows, treatmentContrasts)
+	columns, err := fixed.columns(d.rows, s.Contrasts)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	}
 	d.termNames, d.fixed, d.eval = fixed.termNames(), fixed, b.eval
 	for _, r := range randoms {
-		columns, err := r.side.columns(d.rows, treatmentContrasts)
+		columns, err := r.side.columns(d.rows, s.Contrasts)
 		if err != nil {
 			return nil, err
 		}
@@ -99,13 +102,22 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 		for _, c := range columns {
 			names = append(names, c.name)
 		}
-		d.random = append(d.random, randomTerm{label: r.label, group: r.group(d), names: names, z: rowMajor(columns, len(d.rows)), diag: r.diag, byPerson: r.byPerson})
+		d.random = append(d.random, randomTerm{label: r.label, side: r.side, group: groupsOf(r.byPerson, d), names: names, z: rowMajor(columns, len(d.rows)), diag: r.diag, byPerson: r.byPerson})
 		t := &d.random[len(d.random)-1]
-		for _, g := range t.group {
-			t.groups = max(t.groups, g+1)
+		t.groups = count(t.group)
+	}
+	d.bound()
+	return d, nil
+}
+
+// bound finds where the couples begin.
+func (d *design) bound() {
+	for i := range d.couple {
+		if i == 0 || d.couple[i] != d.couple[i-1] {
+			d.bounds = append(d.bounds, i)
 		}
 	}
-	return d, nil
+	d.bounds = append(d.bounds, len(d.rows))
 }
 
 type builder struct {

@@ -90,7 +90,7 @@ func pseudoInverse(a *mat.SymDense, scales []float64) *mat.SymDense {
 // estimated in the stratum just below the innermost grouping within whose groups it varies; the
 // intercept is estimated everywhere and gets the most that any stratum has.
 func (m *Model) containment() []float64 {
-	x, p, n := m.design.x, m.stats.p, m.stats.n
+	x, p, n := m.whole().x, m.stats.p, m.stats.n
 	groupings := m.groupings()
 	q := len(groupings)
 	df := make([]float64, q+1)
@@ -144,7 +144,7 @@ func (m *Model) containment() []float64 {
 func (m *Model) groupings() [][]int {
 	var list [][]int
 	var sizes []int
-	for _, t := range m.design.random {
+	for _, t := range m.whole().random {
 		at := len(list)
 		known := false
 		for i, s := range sizes {

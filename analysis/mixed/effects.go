@@ -24,7 +24,7 @@ func (f *Fit) GroupEffects() ([][]GroupEffect, error) {
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	m, d := f.model, f.model.design
+	m, d := f.model, f.model.whole()
 	p := len(f.Beta)
 	phi := mat.NewSymDense(p, append([]float64(nil), f.work.c[:p*p]...))
 	out := make([][]GroupEffect, len(d.random))
@@ -95,7 +95,7 @@ func (f *Fit) Residuals() (Residuals, error) {
 	if err != nil {
 		return Residuals{}, err
 	}
-	m, d := f.model, f.model.design
+	m, d := f.model, f.model.whole()
 	n := len(d.rows)
 	r := Residuals{Row: append([]int(nil), d.rows...), Fitted: make([]float64, n), Marginal: make([]float64, n), Couple: make([]float64, n),
 		Conditional: make([]float64, n), Pearson: make([]float64, n), Whitened: make([]float64, n)}
@@ -158,7 +158,7 @@ func (f *Fit) Influence() ([]Influence, error) {
 		for j := range n {
 			ih.Set(j, j, 1+ih.At(j, j))
 		}
-		e := Influence{Couple: m.design.couples[i], Leverage: mat.Trace(&h), Beta: make([]float64, p)}
+		e := Influence{Couple: m.whole().couples[i], Leverage: mat.Trace(&h), Beta: make([]float64, p)}
 		var s, score, change mat.VecDense
 		if err := s.SolveVec(&ih, mat.NewVecDense(n, c.r)); err != nil {
 			e.CookD = math.Inf(1)

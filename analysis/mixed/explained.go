@@ -21,7 +21,7 @@ func (f *Fit) Explained() (Explained, error) {
 	if err := f.Err(); err != nil {
 		return Explained{}, err
 	}
-	m, d := f.model, f.model.design
+	m, d := f.model, f.model.whole()
 	n, p := len(d.rows), len(f.Beta)
 	fitted, mean := make([]float64, n), 0.0
 	var e Explained

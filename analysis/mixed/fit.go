@@ -35,9 +35,9 @@ type NotConvergedError struct{ Reason string }
 
 func (e *NotConvergedError) Error() string { return "the model did not converge: " + e.Reason }
 
-// start returns parameter values to begin from: half of the least-squares variance in the
-// residuals, the other half shared by the random effects.
-func (m *Model) start() []float64 {
+// start returns parameter values to begin from: a share of the least-squares variance divided among the random effects, the
+// rest in the residuals.
+func (m *Model) start(share float64) []float64 {
 	theta := make([]float64, m.cov.params)
 	scales := m.paramScales()
 	columns := 0
@@ -47,13 +47,13 @@ func (m *Model) start() []float64 {
 	for _, t := range m.cov.terms {
 		for k := range t.params() {
 			if i, j := t.at(k); i == j {
-				theta[t.first+k] = scales[t.first+k] * math.Sqrt(0.5/float64(columns))
+				theta[t.first+k] = scales[t.first+k] * math.Sqrt(share/float64(columns))
 			}
 		}
 	}
 	for r := range m.cov.roles {
 		if columns > 0 {
-			theta[m.cov.iSigma+r] = math.Log(0.5) / 2
+			theta[m.cov.iSigma+r] = math.Log(1-share) / 2
 		}
 	}
 	if m.cov.iRho >= 0 {
@@ -91,9 +91,24 @@ func (m *Model) findScales() []float64 {
 	return scales
 }
 
-// Fit maximises the log-likelihood. Its error is ctx's, if that ends first; everything
+// Fit maximises the log-likelihood. If the search does not arrive, it begins again from other values. Its error is ctx's, if that ends first; everything
 // else that can go wrong is told by Fit.Convergence.
-func (m *Model) Fit(ctx context.Context) (*Fit, error) { return m.fitFrom(ctx, m.start()) }
+func (m *Model) Fit(ctx context.Context) (*Fit, error) {
+	best, err := m.fitFrom(ctx, m.start(0.5))
+	for _, share := range []float64{0.1, 0.9} {
+		if err != nil || best.Converged || len(best.theta) == m.cov.roles { // without random effects or correlations there is nothing to begin elsewhere
+			break
+		}
+		var again *Fit
+		if again, err = m.fitFrom(ctx, m.start(share)); err == nil && (again.Converged || again.LogLik > best.LogLik) {
+			best = again
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return best, nil
+}
 
 // FitFrom maximises as Fit does, from the covariance parameters of an earlier fit. It is faster where little has changed
 // between the two, as when some rows were added. The fits must have the same covariance parameters, which means the
@@ -119,7 +134,16 @@ func (m *Model) FitFrom(ctx context.Context, earlier *Fit) (*Fit, error) {
 			theta[i] += math.Log(k)
 		}
 	}
-	return m.fitFrom(ctx, theta)
+	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: theta}
+	if s.follow(inverseMetric(earlier.hess, s.scales), 1e-10) {
+		if err := s.finish(ctx); err != nil {
+			return nil, err
+		}
+		if s.conv.Converged {
+			return m.result(s), nil
+		}
+	}
+	return m.Fit(ctx)
 }
 
 // fitFrom maximises from given parameter values.
@@ -144,6 +168,7 @@ type search struct {
 	around curvature // at theta
 	conv   Convergence
 
+	pivoted   bool                                // the random effects stand in the order of their pivots
 	objective func(theta, grad []float64) float64 // instead of the log-likelihood, if not nil
 }
 
@@ -229,24 +254,39 @@ func (s *search) limit(step []float64) float64 {
 	return t
 }
 
+// patience is how many Newton steps may be needed before the order of the random effects is taken for the reason.
+const patience = 8
+
 // finish runs Newton steps until the decrement is below the tolerance, and judges where they ended.
 func (s *search) finish(ctx context.Context) error {
+	decrement, err := s.newton(ctx, patience)
+	if err == nil && decrement >= s.m.spec.Options.Tolerance && !s.pivoted {
+		if err = s.pivot(ctx); err == nil {
+			decrement, err = s.newton(ctx, 50)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.here()
+	s.judge(decrement)
+	return nil
+}
+
+// newton takes up to so many Newton steps and returns the last decrement. It leaves in s.around how the likelihood bends at theta.
+func (s *search) newton(ctx context.Context, steps int) (decrement float64, err error) {
 	k := len(s.theta)
 	step, next, nextGrad := make([]float64, k), make([]float64, k), make([]float64, k)
-	decrement := math.Inf(1)
-	for range 50 {
+	for ; ; steps-- {
 		if err := ctx.Err(); err != nil {
-			return err
+			return decrement, err
 		}
 		s.observe()
 		inv := inverseMetric(s.around.observed, s.scales)
 		multiply(inv, s.grad, step)
 		decrement = dot(step, s.grad)
-		if decrement < s.m.spec.Options.Tolerance && !s.escape() {
-			break
-		}
-		if s.conv.Iterations >= s.m.spec.Options.MaxIter {
-			break
+		if decrement < s.m.spec.Options.Tolerance && !s.escape() || steps == 0 || s.conv.Iterations >= s.m.spec.Options.MaxIter {
+			return decrement, nil
 		}
 		s.conv.Iterations++
 		improved := false
@@ -262,17 +302,55 @@ func (s *search) finish(ctx context.Context) error {
 			}
 		}
 		if !improved {
-			break
+			return decrement, nil
 		}
 	}
-	s.eval(s.theta, s.grad) // the last point tried may have been another
-	s.judge(decrement)
+}
+
+// pivot searches on in the model with its random effects in the order of a pivoted Cholesky factorisation of G. Where a factor L has next
+// to nothing on its diagonal, the columns to the right of that entry can be turned against its own without a change of G, and steps creep along that
+// curve. With such entries last there is nothing to turn.
+func (s *search) pivot(ctx context.Context) error {
+	if s.objective != nil {
+		return nil
+	}
+	m, theta := s.m, s.theta
+	orders := make([][]int, len(m.cov.terms))
+	for t := range m.cov.terms {
+		orders[t] = m.pivots(t, s.theta)
+		m, theta = m.permuted(t, orders[t]), m.turned(theta, t, orders[t])
+	}
+	other := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: theta, pivoted: true}
+	if err := other.run(ctx); err != nil {
+		return err
+	}
+	s.conv.Iterations += other.conv.Iterations
+	s.conv.Evaluations += other.conv.Evaluations
+	theta = other.theta
+	for t, order := range orders {
+		back := make([]int, len(order))
+		for to, from := range order {
+			back[from] = to
+		}
+		theta = m.turned(theta, t, back)
+	}
+	grad := make([]float64, len(theta))
+	if ll := s.eval(theta, grad); ll > s.ll-1e-9 {
+		s.theta, s.grad, s.ll = theta, grad, ll
+	}
 	return nil
+}
+
+// here brings the workspace to theta, where the last point tried was another.
+func (s *search) here() {
+	if !slices.Equal(s.w.at, s.theta) {
+		s.m.LogLik(s.theta, nil, s.w)
+	}
 }
 
 // observe looks at how the likelihood bends at theta.
 func (s *search) observe() {
-	s.m.LogLik(s.theta, nil, s.w) // the workspace at theta
+	s.here()
 	s.around = s.m.curvature(s.theta, s.w)
 }
 
@@ -334,7 +412,7 @@ func (s *search) judge(decrement float64) {
 // the observed one carries the error of finite differences. Parameters on the boundary are left out: they are flat by nature.
 func (s *search) identified(names []string) (condition float64, flat []string) {
 	k := len(s.theta)
-	s.m.LogLik(s.theta, nil, s.w) // the workspace at theta
+	s.here()
 	e := make([]float64, k*k)
 	s.m.information(s.theta, e, s.w)
 	onEdge := s.m.edgeParams(s.theta)

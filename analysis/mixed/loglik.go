@@ -10,6 +10,7 @@ import (
 
 // Workspace is the memory that evaluations of one model use. Each goroutine needs its own.
 type Workspace struct {
+	at         []float64   // theta of the last evaluation
 	v, m, d, t []float64   // n x n each, of the largest layout
 	w          [][]float64 // V^-1 of each pattern
 	pairs      []float64   // lower triangle of n x n
@@ -80,6 +81,7 @@ func (w *Workspace) clearH() {
 func (m *Model) LogLik(theta, score []float64, w *Workspace) float64 {
 	s := m.stats
 	logDet := 0.0
+	w.at = append(w.at[:0], theta...)
 	clear(w.cross)
 	for i, pat := range s.patterns {
 		if pat.couples == 0 { // in a bootstrap sample

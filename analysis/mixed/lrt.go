@@ -53,7 +53,7 @@ func LikelihoodRatio(ctx context.Context, small, large *Fit) (LRT, error) {
 
 // sameData reports whether two models explain the same observations.
 func (m *Model) sameData(o *Model) bool {
-	a, b := m.design, o.design
+	a, b := m.whole(), o.whole()
 	if len(a.rows) != len(b.rows) {
 		return false
 	}
@@ -68,7 +68,7 @@ func (m *Model) sameData(o *Model) bool {
 // sameFixed reports whether two models have the same fixed effects, column by column. REML likelihoods of
 // other parameterisations of the same space differ by a constant.
 func (m *Model) sameFixed(o *Model) bool {
-	a, b := m.design.x, o.design.x
+	a, b := m.whole().x, o.whole().x
 	if len(a) != len(b) {
 		return false
 	}

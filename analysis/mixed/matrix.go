@@ -3,11 +3,12 @@ package mixed
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // full tells, for each variable of each term, whether a factor is coded by an indicator for every level rather than
-// by treatment contrasts. A factor is coded by contrasts where the rest of its term is empty or part of a term
+// by treatment contrasts. A factor is coded by Contrasts where the rest of its term is empty or part of a term
 // before it; without an intercept, the first factor of the first term that has one is coded in full (Chambers &
 // Hastie 1992, section 2.4.1; the rule is that of R's terms.formula, which looks at terms before, not at all).
 func (s *side) full() [][]bool {
@@ -57,16 +58,8 @@ type column struct {
 // maxColumns bounds a model matrix, against a factor with a level for each couple.
 const maxColumns = 1000
 
-// contrasts are the ways to code a factor where indicators of all levels would be too many.
-type contrasts int
-
-const (
-	treatmentContrasts contrasts = iota // each level but the first against the first
-	sumContrasts                        // each level but the last against the mean of all
-)
-
 // columns returns the model matrix of the given rows of the frame.
-func (s *side) columns(rows []int, by contrasts) ([]column, error) {
+func (s *side) columns(rows []int, by Contrasts) ([]column, error) {
 	var out []column
 	if s.terms.intercept {
 		ones := make([]float64, len(rows))
@@ -143,7 +136,7 @@ func (v *variable) dropLevels(rows []int) {
 }
 
 // code returns the columns of a variable over some rows of its frame.
-func (v *variable) code(rows []int, full bool, by contrasts) []column {
+func (v *variable) code(rows []int, full bool, by Contrasts) []column {
 	var out []column
 	for i, c := range v.columns {
 		x := make([]float64, len(rows))
@@ -156,7 +149,7 @@ func (v *variable) code(rows []int, full bool, by contrasts) []column {
 	base := -1
 	switch {
 	case full || len(levels) == 0:
-	case by == sumContrasts:
+	case by == ContrastsSum:
 		base = len(levels) - 1
 		levels = levels[:base]
 	default:
@@ -171,9 +164,12 @@ func (v *variable) code(rows []int, full bool, by contrasts) []column {
 			switch {
 			case v.codes[r] == l:
 				x[k] = 1
-			case v.codes[r] == base && by == sumContrasts:
+			case v.codes[r] == base && by == ContrastsSum:
 				x[k] = -1
 			}
+		}
+		if by == ContrastsSum && !full {
+			name = strconv.Itoa(l + 1) // as R, for it is no level that the column stands for
 		}
 		c := column{name: v.name + name, values: x}
 		if v.isRole && full {

@@ -21,7 +21,9 @@ type Model struct {
 	scale  scaling
 	scales []float64 // of the covariance parameters
 	roles  []string  // levels of the role column, empty if there is none
-	bounds []int     // first row of each couple, and the number of rows
+
+	later   *later // of a model that was updated
+	updates int    // of couples since it was made
 }
 
 // scaling is the change of variables under which sums are kept: X = Q R with orthogonal columns of
@@ -58,12 +60,6 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 		return nil, &DataError{Column: s.Outcome, Message: fmt.Sprintf("%d complete rows cannot tell %d fixed effects apart from chance", len(d.y), p)}
 	}
 	m.roles = d.roleLevels
-	for i := range d.couple {
-		if i == 0 || d.couple[i] != d.couple[i-1] {
-			m.bounds = append(m.bounds, i)
-		}
-	}
-	m.bounds = append(m.bounds, len(d.rows))
 	if s.Residual.Variance == VarianceByRole {
 		if err := m.everyRole(); err != nil {
 			return nil, err
@@ -75,7 +71,7 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 		return nil, err
 	}
 	m.scales = m.findScales()
-	m.stats = collect(m.layouts(), m.bounds, x, y, p)
+	m.stats = collect(layouts(s, d), d.bounds, x, y, p)
 	return m, nil
 }
 
@@ -108,11 +104,11 @@ func (m *Model) everyRole() error {
 
 // layouts describes each couple by no more than its V depends on, so that as many couples as possible
 // share one.
-func (m *Model) layouts() []*layout {
-	r, u := m.spec.Residual, m.design
-	list := make([]*layout, len(m.bounds)-1)
+func layouts(spec Spec, u *design) []*layout {
+	r := spec.Residual
+	list := make([]*layout, len(u.bounds)-1)
 	for i := range list {
-		lo, hi := m.bounds[i], m.bounds[i+1]
+		lo, hi := u.bounds[i], u.bounds[i+1]
 		l := &layout{n: hi - lo, role: make([]int, hi-lo), person: make([]int, hi-lo), time: make([]float64, hi-lo)}
 		if r.Variance == VarianceByRole {
 			copy(l.role, u.role[lo:hi])
@@ -127,7 +123,7 @@ func (m *Model) layouts() []*layout {
 				rank(l.time)
 			}
 		}
-		for _, t := range m.design.random {
+		for _, t := range u.random {
 			q := len(t.names)
 			lt := layoutTerm{q: q, group: make([]int, hi-lo), z: t.z[lo*q : hi*q]}
 			number(t.group[lo:hi], lt.group)

@@ -79,7 +79,7 @@ func (m *Model) matrix(s *side, n int) ([]float64, error) {
 	for i := range rows {
 		rows[i] = i
 	}
-	all, err := s.columns(rows, treatmentContrasts)
+	all, err := s.columns(rows, m.spec.Contrasts)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (f *Fit) Trajectories(times []float64) ([]Trajectory, error) {
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	m, d := f.model, f.model.design
+	m, d := f.model, f.model.whole()
 	if m.spec.Time == "" {
 		return nil, &SpecError{"time", "is missing; a trajectory needs a time column"}
 	}
@@ -168,7 +168,7 @@ func (f *Fit) Trajectories(times []float64) ([]Trajectory, error) {
 
 // averageRow returns the mean over rows of the model matrix with the time set.
 func (m *Model) averageRow(rows []int, time float64) ([]float64, error) {
-	d := m.design
+	d := m.whole()
 	now := make([]float64, len(rows))
 	for i := range now {
 		now[i] = time
@@ -212,7 +212,7 @@ func (m *Model) averageRow(rows []int, time float64) ([]float64, error) {
 
 // setTime evaluates a variable that depends on time with the time set and all other columns as they were.
 func (m *Model) setTime(v *variable, rows []int, now []float64) ([][]float64, error) {
-	d := m.design
+	d := m.whole()
 	columns := []frame.Column{frame.Numeric(m.spec.Time, now)}
 	at := make([]int, len(rows))
 	for k, i := range rows {

@@ -110,7 +110,7 @@ func (f *Fit) profileFixed(ctx context.Context, i int) (Interval, error) {
 		func(value float64, theta []float64) (float64, bool) {
 			at = value
 			s.theta = theta
-			ok := s.follow(metric)
+			ok := s.follow(metric, enough)
 			return s.ll, ok
 		})
 }
@@ -142,7 +142,7 @@ func (f *Fit) profileTheta(ctx context.Context, k int, name string, value func([
 	in, err := f.cross(ctx, in, se, func(at float64, theta []float64) (float64, bool) {
 		theta[k] = at
 		s.theta = theta
-		ok := s.follow(metric)
+		ok := s.follow(metric, enough)
 		return s.ll, ok
 	})
 	theta := slices.Clone(f.theta)
@@ -161,11 +161,10 @@ func (f *Fit) profileEffect(ctx context.Context, t, i int) (Interval, error) {
 	if f.model.cov.terms[t].diag {
 		k += i
 	} else if i > 0 {
+		order := firstOf(f.model.cov.terms[t].q, i)
+		m = f.model.permuted(t, order)
 		var err error
-		if m, err = f.model.reordered(t, i); err != nil {
-			return Interval{}, err
-		}
-		if g, err = m.fitFrom(ctx, f.reorderedTheta(t, i)); err != nil {
+		if g, err = m.fitFrom(ctx, f.model.turned(f.theta, t, order)); err != nil {
 			return Interval{}, err
 		}
 		if err := g.Err(); err != nil {
@@ -196,33 +195,6 @@ func (f *Fit) profileEffect(ctx context.Context, t, i int) (Interval, error) {
 	return in, err
 }
 
-// reordered returns the model with the i-th random effect of term t before the others.
-func (m *Model) reordered(t, i int) (*Model, error) {
-	d := *m.design
-	d.random = slices.Clone(d.random)
-	old := d.random[t]
-	q := len(old.names)
-	order := firstOf(q, i)
-	term := old
-	term.names, term.z = make([]string, q), make([]float64, len(old.z))
-	for to, from := range order {
-		term.names[to] = old.names[from]
-		for r := range len(old.z) / q {
-			term.z[r*q+to] = old.z[r*q+from]
-		}
-	}
-	d.random[t] = term
-	out := *m
-	out.design = &d
-	x, y, err := out.rescale()
-	if err != nil {
-		return nil, err
-	}
-	out.scales = out.findScales()
-	out.stats = collect(out.layouts(), out.bounds, x, y, m.stats.p)
-	return &out, nil
-}
-
 func firstOf(q, i int) []int {
 	order := []int{i}
 	for k := range q {
@@ -231,31 +203,6 @@ func firstOf(q, i int) []int {
 		}
 	}
 	return order
-}
-
-// reorderedTheta returns theta of the reordered model.
-func (f *Fit) reorderedTheta(t, i int) []float64 {
-	ct := f.model.cov.terms[t]
-	g := make([]float64, ct.q*ct.q)
-	f.model.cov.g(t, f.theta, g)
-	order := firstOf(ct.q, i)
-	moved := mat.NewSymDense(ct.q, nil)
-	for a, from := range order {
-		for b, other := range order[:a+1] {
-			moved.SetSym(a, b, g[from*ct.q+other])
-		}
-		moved.SetSym(a, a, moved.At(a, a)*(1+1e-9)+1e-9) // where G is singular
-	}
-	theta := slices.Clone(f.theta)
-	var chol mat.Cholesky
-	chol.Factorize(moved)
-	var l mat.TriDense
-	chol.LTo(&l)
-	for k := range ct.params() {
-		row, col := ct.at(k)
-		theta[ct.first+k] = l.At(row, col)
-	}
-	return theta
 }
 
 // cross finds where the profile falls to the edge of the interval, on both sides of the estimate. The root of the

@@ -19,10 +19,10 @@ func sides(list []randomSide) []*side {
 	return out
 }
 
-// group returns the group of each kept row.
-func (r randomSide) group(d *design) []int {
+// groupsOf returns the couple or the person of each kept row, numbered in the order of their appearance.
+func groupsOf(byPerson bool, d *design) []int {
 	of := d.couple
-	if r.byPerson {
+	if byPerson {
 		of = d.person
 	}
 	most := 0

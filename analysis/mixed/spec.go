@@ -12,6 +12,8 @@ type Spec struct {
 	Time    string // numeric column: the occasion; empty: each couple was observed on one occasion
 	Fixed   string // fixed effects in the formula language, without outcome: "0 + role + role:time"
 	Random  string // random effects: "(0 + role + role:time | couple)"; empty: none
+	// Contrasts codes the factors of both formulas; empty means treatment.
+	Contrasts Contrasts
 	// Residual is the covariance of the residuals of one couple.
 	Residual Residual
 	Method   Method  // empty means REML
@@ -57,6 +59,15 @@ type Residual struct {
 	Serial       Serial // empty means none
 }
 
+// Contrasts is how a factor is coded where indicators of all its levels would be too many.
+type Contrasts string
+
+// Each level but the first against the first (R's contr.treatment), or each level but the last against the mean of all (contr.sum).
+const (
+	ContrastsTreatment Contrasts = "treatment"
+	ContrastsSum       Contrasts = "sum"
+)
+
 // Variance says whose residual variance is whose.
 type Variance string
 
@@ -92,6 +103,7 @@ func (s Spec) withDefaults() (Spec, error) {
 		}
 	}
 	def((*string)(&s.Method), string(REML))
+	def((*string)(&s.Contrasts), string(ContrastsTreatment))
 	def((*string)(&s.DF), string(DFSatterthwaite))
 	def((*string)(&s.Residual.Variance), string(VarianceCommon))
 	def((*string)(&s.Residual.Serial), string(SerialNone))
@@ -115,6 +127,8 @@ func (s Spec) withDefaults() (Spec, error) {
 		return s, &SpecError{"method", fmt.Sprintf("is %q; expected ML or REML", s.Method)}
 	case s.DF != DFResidual && s.DF != DFContainment && s.DF != DFSatterthwaite && s.DF != DFKenwardRoger:
 		return s, &SpecError{"df", fmt.Sprintf("is %q; expected residual, containment, satterthwaite or kenward-roger", s.DF)}
+	case s.Contrasts != ContrastsTreatment && s.Contrasts != ContrastsSum:
+		return s, &SpecError{"contrasts", fmt.Sprintf("is %q; expected treatment or sum", s.Contrasts)}
 	case s.DF == DFKenwardRoger && s.Method != REML:
 		return s, &SpecError{"df", "is kenward-roger, which is defined for REML; set method to REML or df to satterthwaite"}
 	case s.Residual.Variance != VarianceCommon && s.Residual.Variance != VarianceByRole:

@@ -16,6 +16,7 @@ import (
 // thousand. Where fewer couples share a layout than a row is wide, their rows are kept instead, which is
 // then the cheaper way.
 type pattern struct {
+	key     string // of the layout
 	layout  *layout
 	couples int
 	sums    []float64 // pairs x width, nil while rows are kept
@@ -45,8 +46,8 @@ func collect(layouts []*layout, bounds []int, x, y []float64, p int) *stats {
 		key = l.key(key[:0])
 		pat, ok := index[string(key)]
 		if !ok {
-			pat = &pattern{layout: l}
-			index[string(key)] = pat
+			pat = &pattern{key: string(key), layout: l}
+			index[pat.key] = pat
 			s.patterns = append(s.patterns, pat)
 			s.maxRows = max(s.maxRows, l.n)
 		}
@@ -55,12 +56,15 @@ func collect(layouts []*layout, bounds []int, x, y []float64, p int) *stats {
 			row = append(append(row[:0], x[r*p:r*p+p]...), y[r])
 			pat.rows = append(pat.rows, row...)
 		}
-		if pat.couples > p+1 || pat.sums != nil {
+		if pat.sums != nil || pat.crowded(s) {
 			pat.fold(s)
 		}
 	}
 	return s
 }
+
+// crowded reports whether the pattern has so many couples that sums are cheaper than their rows.
+func (pat *pattern) crowded(s *stats) bool { return pat.couples > s.p+1 }
 
 // fold adds the kept rows to the sums and lets go of them.
 func (pat *pattern) fold(s *stats) {
