@@ -207,6 +207,11 @@ func ar1(d, phi, before float64, k int) residualCor {
 	return residualCor{c: below * phi, serial: d * below * bent, serialSerial: d * bent * ((d-1)*before*bent - 2*below*phi)}
 }
 
+// apart reports, for many pairs of rows and fast, that their residuals have nothing to do with each other.
+func (c *covariance) apart(l *layout, j, k int) bool {
+	return j != k && c.iSerial < 0 && (c.iRho < 0 || l.time[j] != l.time[k])
+}
+
 // correlation returns c_jk of the residuals of two rows.
 func (c *covariance) correlation(l *layout, r *residuals, j, k int) residualCor {
 	if j == k {
@@ -248,7 +253,9 @@ func (c *covariance) fill(l *layout, theta, v []float64, w *Workspace) {
 	c.factors(theta, w)
 	for j := range n {
 		for k := range j + 1 {
-			v[j*n+k] = r.sigma[l.role[j]] * r.sigma[l.role[k]] * c.correlation(l, r, j, k).c
+			if v[j*n+k] = 0; !c.apart(l, j, k) {
+				v[j*n+k] = r.sigma[l.role[j]] * r.sigma[l.role[k]] * c.correlation(l, r, j, k).c
+			}
 		}
 	}
 	for t := range c.terms {
@@ -291,6 +298,9 @@ func (c *covariance) contract(l *layout, theta, d, out []float64, w *Workspace) 
 	r := c.residuals(theta, w)
 	for j := range n {
 		for k := range j + 1 {
+			if c.apart(l, j, k) {
+				continue
+			}
 			cor := c.correlation(l, r, j, k)
 			if !cor.any() {
 				continue
@@ -372,6 +382,9 @@ func (c *covariance) derivative(l *layout, theta []float64, p int, v []float64, 
 		r := c.residuals(theta, w)
 		for j := range n {
 			for k := range j + 1 {
+				if c.apart(l, j, k) {
+					continue
+				}
 				cor := c.correlation(l, r, j, k)
 				x := r.sigma[l.role[j]] * r.sigma[l.role[k]]
 				switch p {

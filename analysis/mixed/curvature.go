@@ -162,6 +162,9 @@ func (c *covariance) bend(l *layout, theta, d, out []float64, w *Workspace) {
 	r := c.residuals(theta, w)
 	for i := range n {
 		for j := range i + 1 {
+			if c.apart(l, i, j) {
+				continue
+			}
 			cor := c.correlation(l, r, i, j)
 			x := d[i*n+j] * r.sigma[l.role[i]] * r.sigma[l.role[j]]
 			if x == 0 || !cor.any() {

@@ -135,7 +135,7 @@ func (m *Model) FitFrom(ctx context.Context, earlier *Fit) (*Fit, error) {
 		}
 	}
 	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: theta}
-	if s.follow(inverseMetric(earlier.hess, s.scales), 1e-10) {
+	if s.follow(inverseMetric(earlier.hess, s.scales), m.spec.Options.Tolerance/2) {
 		if err := s.finish(ctx); err != nil {
 			return nil, err
 		}
@@ -407,14 +407,10 @@ func (s *search) judge(decrement float64) {
 	}
 }
 
-// identified returns the condition number of the scaled expected information and the names of the parameters along
-// which it is flat: where V does not change, no data can tell parameters apart. The expected information is computed exactly, where
-// the observed one carries the error of finite differences. Parameters on the boundary are left out: they are flat by nature.
+// identified returns the condition number of the scaled observed information and the names of the parameters along
+// which it is flat: where V does not change, no data can tell parameters apart. Parameters on the boundary are left out: they are flat by nature.
 func (s *search) identified(names []string) (condition float64, flat []string) {
-	k := len(s.theta)
-	s.here()
-	e := make([]float64, k*k)
-	s.m.information(s.theta, e, s.w)
+	e := s.around.observed
 	onEdge := s.m.edgeParams(s.theta)
 	var keep []int
 	for i := range names {
@@ -428,11 +424,11 @@ func (s *search) identified(names []string) (condition float64, flat []string) {
 	cor := mat.NewSymDense(len(keep), nil)
 	for a, i := range keep {
 		for b, j := range keep[:a+1] {
-			hi, hj := e[i*k+i], e[j*k+j]
+			hi, hj := e.At(i, i), e.At(j, j)
 			if !(hi > 0) || !(hj > 0) {
 				return math.Inf(1), []string{names[i]}
 			}
-			cor.SetSym(a, b, e[i*k+j]/math.Sqrt(hi*hj))
+			cor.SetSym(a, b, e.At(i, j)/math.Sqrt(hi*hj))
 		}
 	}
 	var eig mat.EigenSym
