@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// layout is what the covariance of one couple's outcomes depends on: who was observed when, and the
-// rows of the random-effects design. Couples with equal layouts share V.
+// layout is what the covariance of one unit's outcomes depends on: who was observed when, and the
+// rows of the random-effects design. Units (couples, or sites with their couples) with equal layouts share V.
 type layout struct {
 	n      int
 	role   []int     // index of the role of each row
-	person []int     // who, numbered from 0 within the couple
+	couple []int     // of each row, numbered from 0 within the unit
+	person []int     // who, numbered from 0 within the unit
 	time   []float64 // occasion
 	terms  []layoutTerm
 }
@@ -209,7 +210,7 @@ func ar1(d, phi, before float64, k int) residualCor {
 
 // apart reports, for many pairs of rows and fast, that their residuals have nothing to do with each other.
 func (c *covariance) apart(l *layout, j, k int) bool {
-	return j != k && c.iSerial < 0 && (c.iRho < 0 || l.time[j] != l.time[k])
+	return j != k && (l.couple[j] != l.couple[k] || c.iSerial < 0 && (c.iRho < 0 || l.time[j] != l.time[k]))
 }
 
 // correlation returns c_jk of the residuals of two rows.
@@ -219,7 +220,7 @@ func (c *covariance) correlation(l *layout, r *residuals, j, k int) residualCor 
 	}
 	d := math.Abs(l.time[j] - l.time[k])
 	samePerson := l.person[j] == l.person[k]
-	if samePerson && c.iSerial < 0 || !samePerson && (c.iRho < 0 || c.iSerial < 0 && d != 0) {
+	if l.couple[j] != l.couple[k] || samePerson && c.iSerial < 0 || !samePerson && (c.iRho < 0 || c.iSerial < 0 && d != 0) {
 		return residualCor{}
 	}
 	x := residualCor{c: 1}

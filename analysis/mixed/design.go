@@ -12,17 +12,19 @@ import (
 )
 
 // design is the data of a model: a row for each observation that is complete. Rows stand in canonical
-// order, by couple in natural order, then time, then role, then person, whatever their order in the frame.
+// order, by site and couple in natural order, then time, then role, then person, whatever their order in the frame.
 type design struct {
 	frame      *frame.Frame
 	rows       []int // of the frame
 	couple     []int // of each row, numbered from 0 in canonical order
+	site       []int // of each row; 0 without a site column
 	role       []int // of each row: index into roleLevels; 0 without a role column
 	person     []int // of each row, numbered from 0 over all couples
 	time       []float64
 	roleLevels []string
-	bounds     []int    // first row of each couple, and the number of rows
+	bounds     []int    // first row of each independent unit (couple or site), and the number of rows
 	couples    []string // labels, by number
+	sites      []string // labels, by number
 	persons    []string // labels, by number: the person's within the couple
 
 	y         []float64
@@ -50,7 +52,8 @@ type randomTerm struct {
 	z      []float64 // n x q row-major
 	diag   bool      // uncorrelated: written with ||
 
-	byPerson bool // the groups are persons
+	level      level // what the groups are
+	difference bool  // it is the half difference of the partners
 }
 
 // buildDesign reads the formulas of a spec and applies them to a frame.
@@ -102,7 +105,7 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 		for _, c := range columns {
 			names = append(names, c.name)
 		}
-		d.random = append(d.random, randomTerm{label: r.label, side: r.side, group: groupsOf(r.byPerson, d), names: names, z: rowMajor(columns, len(d.rows)), diag: r.diag, byPerson: r.byPerson})
+		d.random = append(d.random, randomTerm{label: r.label, side: r.side, group: groupsOf(r.level, d), names: names, z: r.rows(columns, d), diag: r.diag, level: r.level, difference: r.difference})
 		t := &d.random[len(d.random)-1]
 		t.groups = count(t.group)
 	}
@@ -110,10 +113,22 @@ func buildDesign(f *frame.Frame, s Spec) (*design, error) {
 	return d, nil
 }
 
-// bound finds where the couples begin.
+// unit names an independent unit.
+func (d *design) unit(i int) string {
+	if d.sites != nil {
+		return d.sites[d.site[d.bounds[i]]]
+	}
+	return d.couples[d.couple[d.bounds[i]]]
+}
+
+// bound finds where the independent units begin.
 func (d *design) bound() {
-	for i := range d.couple {
-		if i == 0 || d.couple[i] != d.couple[i-1] {
+	unit := d.couple
+	if d.sites != nil {
+		unit = d.site
+	}
+	for i := range unit {
+		if i == 0 || unit[i] != unit[i-1] {
 			d.bounds = append(d.bounds, i)
 		}
 	}
@@ -241,7 +256,14 @@ func (b *builder) order() error {
 		return err
 	}
 	couple, coupleLevels := natural(levelsOf(couples))
-	role, who, time := make([]int, n), make([]int, n), make([]float64, n)
+	site, role, who, time := make([]int, n), make([]int, n), make([]int, n), make([]float64, n)
+	if s.Site != "" {
+		c, err := b.need("site", s.Site)
+		if err != nil {
+			return err
+		}
+		site, b.d.sites = natural(levelsOf(c))
+	}
 	var roleLevels, whoLevels []string
 	if s.Role != "" {
 		c, err := b.need("role", s.Role)
@@ -268,6 +290,8 @@ func (b *builder) order() error {
 		switch {
 		case couple[r] < 0:
 			b.d.missing[s.Couple]++
+		case site[r] < 0:
+			b.d.missing[s.Site]++
 		case role[r] < 0:
 			b.d.missing[s.Role]++
 		case who[r] < 0:
@@ -281,14 +305,30 @@ func (b *builder) order() error {
 		}
 	}
 	byPlace := func(x, y int) int {
-		return cmp.Or(couple[x]-couple[y], cmp.Compare(time[x], time[y]), role[x]-role[y], who[x]-who[y], x-y)
+		return cmp.Or(site[x]-site[y], couple[x]-couple[y], cmp.Compare(time[x], time[y]), role[x]-role[y], who[x]-who[y], x-y)
 	}
 	if !slices.IsSortedFunc(b.all, byPlace) {
 		slices.SortFunc(b.all, byPlace)
 	}
-	b.d.couple, b.d.role, b.d.time = couple, role, time // of the frame's rows; keep reduces them to the kept
+	if err := oneSite(couple, site, b.all, s.Site, coupleLevels); err != nil {
+		return err
+	}
+	b.d.couple, b.d.site, b.d.role, b.d.time = couple, site, role, time // of the frame's rows; keep reduces them to the kept
 	b.coupleLevels = coupleLevels
 	return b.people(couple, who, coupleLevels, whoLevels)
+}
+
+// oneSite refuses a couple that is at two sites.
+func oneSite(couple, site, rows []int, column string, labels []string) error {
+	at := map[int]int{}
+	for _, r := range rows {
+		if first, ok := at[couple[r]]; !ok {
+			at[couple[r]] = r
+		} else if site[first] != site[r] {
+			return &DataError{column, fmt.Sprintf("couple %q has two values (rows %d and %d); expected one", labels[couple[r]], min(first, r)+1, max(first, r)+1)}
+		}
+	}
+	return nil
 }
 
 // people numbers the persons and finds each row's partner on the same occasion. Two rows of one person
@@ -375,8 +415,8 @@ func (b *builder) side(src string, n *node) (*side, error) {
 // keep leaves out rows with a missing value and counts why.
 func (b *builder) keep(all []*side) {
 	d := b.d
-	couple, role, person, time := d.couple, d.role, d.person, d.time
-	d.couple, d.role, d.person, d.time = nil, nil, nil, nil
+	couple, site, role, person, time := d.couple, d.site, d.role, d.person, d.time
+	d.site = make([]int, 0, len(b.all))
 	d.rows, d.y = make([]int, 0, len(b.all)), make([]float64, 0, len(b.all))
 	d.couple, d.role, d.person, d.time = make([]int, 0, len(b.all)), make([]int, 0, len(b.all)), make([]int, 0, len(b.all)), make([]float64, 0, len(b.all))
 	last := -1
@@ -390,7 +430,7 @@ func (b *builder) keep(all []*side) {
 			d.couples = append(d.couples, b.coupleLevels[last])
 		}
 		d.rows, d.y = append(d.rows, r), append(d.y, b.y[r])
-		d.couple, d.role, d.person, d.time = append(d.couple, len(d.couples)-1), append(d.role, role[r]), append(d.person, person[r]), append(d.time, time[r])
+		d.couple, d.site, d.role, d.person, d.time = append(d.couple, len(d.couples)-1), append(d.site, site[r]), append(d.role, role[r]), append(d.person, person[r]), append(d.time, time[r])
 	}
 }
 

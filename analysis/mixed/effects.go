@@ -8,8 +8,9 @@ import (
 
 // GroupEffect is what is predicted of the random effects of one couple or person.
 type GroupEffect struct {
-	Couple string
-	Person string    // empty for a couple's
+	Site   string    // of a site's
+	Couple string    // empty for a site's
+	Person string    // empty for a couple's or a site's
 	Values []float64 // length q, empirical best linear unbiased predictions
 	SE     []float64 // standard errors of prediction, with that of the fixed effects, without that of the covariance
 }
@@ -63,8 +64,12 @@ func (f *Fit) GroupEffects() ([][]GroupEffect, error) {
 				u.MulVec(zg.T(), &wr)
 				mzg.Mul(&middle, &zg)
 				v.Mul(zg.T(), &mzg)
-				e.Couple = d.couples[i]
-				if term.byPerson {
+				if term.level == sites {
+					e.Site = d.sites[d.site[c.lo+local]]
+				} else {
+					e.Couple = d.couples[d.couple[c.lo+local]]
+				}
+				if term.level == persons {
 					e.Person = d.persons[d.person[c.lo+local]]
 				}
 				for a := range q {
@@ -126,9 +131,9 @@ func (f *Fit) Residuals() (Residuals, error) {
 	return r, nil
 }
 
-// Influence is what leaving out one couple would change, with the covariance parameters as they are.
+// Influence is what leaving out one couple, or one site with its couples where there are sites, would change, with the covariance parameters as they are.
 type Influence struct {
-	Couple   string
+	Couple   string    // or site
 	Beta     []float64 // change of the estimates, length p: all data less without this couple
 	CookD    float64   // Beta' VBeta^-1 Beta / p, with VBeta = (X'V^-1 X)^-1
 	Leverage float64   // trace of X_i C X_i' W_i: the couple's share of the p fixed effects
@@ -158,7 +163,7 @@ func (f *Fit) Influence() ([]Influence, error) {
 		for j := range n {
 			ih.Set(j, j, 1+ih.At(j, j))
 		}
-		e := Influence{Couple: m.whole().couples[i], Leverage: mat.Trace(&h), Beta: make([]float64, p)}
+		e := Influence{Couple: m.whole().unit(i), Leverage: mat.Trace(&h), Beta: make([]float64, p)}
 		var s, score, change mat.VecDense
 		if err := s.SolveVec(&ih, mat.NewVecDense(n, c.r)); err != nil {
 			e.CookD = math.Inf(1)

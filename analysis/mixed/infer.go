@@ -88,12 +88,20 @@ type ResidualFit struct {
 	Tau   float64   // CAR1 range, in units of time; NaN if not in the model
 }
 
+// couples counts the couples with a complete row.
+func (m *Model) couples() int {
+	if m.spec.Site != "" {
+		return len(m.design.couples)
+	}
+	return m.stats.couples
+}
+
 // result turns the end of a search into a fit.
 func (m *Model) result(s *search) *Fit {
 	p := m.stats.p
 	f := &Fit{
 		Names: m.design.xNames, LogLik: s.ll, Method: m.spec.Method, Rows: m.stats.n, Missing: m.design.missing,
-		Couples: m.stats.couples, Dropped: m.design.dropped, NParams: p + m.cov.params, Convergence: s.conv,
+		Couples: m.couples(), Dropped: m.design.dropped, NParams: p + m.cov.params, Convergence: s.conv,
 		model: m, theta: s.theta, hess: s.around.observed, work: s.w,
 	}
 	n := float64(f.Rows)

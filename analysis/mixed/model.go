@@ -1,6 +1,7 @@
 package mixed
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -65,6 +66,11 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 			return nil, err
 		}
 	}
+	for i := range d.bounds[1:] {
+		if n := d.bounds[i+1] - d.bounds[i]; n > maxUnit {
+			return nil, &DataError{cmp.Or(s.Site, s.Couple), fmt.Sprintf("%q has %d rows; the engine takes up to %d in one independent unit", d.unit(i), n, maxUnit)}
+		}
+	}
 	m.cov = newCovariance(d.random, s.Residual, len(d.roleLevels))
 	x, y, err := m.rescale()
 	if err != nil {
@@ -74,6 +80,9 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	m.stats = collect(layouts(s, d), d.bounds, x, y, p)
 	return m, nil
 }
+
+// maxUnit bounds the order of V: memory grows with its square and time with its cube.
+const maxUnit = 2000
 
 // DataError says what about the data stands in the way of a model.
 type DataError struct {
@@ -109,11 +118,12 @@ func layouts(spec Spec, u *design) []*layout {
 	list := make([]*layout, len(u.bounds)-1)
 	for i := range list {
 		lo, hi := u.bounds[i], u.bounds[i+1]
-		l := &layout{n: hi - lo, role: make([]int, hi-lo), person: make([]int, hi-lo), time: make([]float64, hi-lo)}
+		l := &layout{n: hi - lo, role: make([]int, hi-lo), couple: make([]int, hi-lo), person: make([]int, hi-lo), time: make([]float64, hi-lo)}
 		if r.Variance == VarianceByRole {
 			copy(l.role, u.role[lo:hi])
 		}
 		if r.CrossPartner || r.Serial != SerialNone {
+			number(u.couple[lo:hi], l.couple)
 			number(u.person[lo:hi], l.person)
 			first := slices.Min(u.time[lo:hi])
 			for j := range l.time {

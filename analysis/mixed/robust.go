@@ -1,6 +1,7 @@
 package mixed
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -45,8 +46,8 @@ func (f *Fit) Robust(kind Sandwich) (*Robust, error) {
 	if kind != CR0 && kind != CR2 {
 		return nil, &SpecError{"robust", fmt.Sprintf("is %q; expected CR0 or CR2", kind)}
 	}
-	if f.Couples < 2 {
-		return nil, &DataError{f.model.spec.Couple, "names one couple; cluster-robust inference needs more"}
+	if f.model.stats.couples < 2 {
+		return nil, &DataError{cmp.Or(f.model.spec.Site, f.model.spec.Couple), "names one independent unit; cluster-robust inference needs more"}
 	}
 	p := len(f.Beta)
 	c := mat.NewSymDense(p, append([]float64(nil), f.work.c[:p*p]...))

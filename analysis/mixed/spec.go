@@ -7,11 +7,13 @@ import "fmt"
 type Spec struct {
 	Outcome string // numeric column: y
 	Couple  string // column that names the couple, the independent unit
-	Person  string // column that names the person; empty: couple and role name the person
-	Role    string // column that tells the partners apart; empty: partners are exchangeable
-	Time    string // numeric column: the occasion; empty: each couple was observed on one occasion
-	Fixed   string // fixed effects in the formula language, without outcome: "0 + role + role:time"
-	Random  string // random effects: "(0 + role + role:time | couple)"; empty: none
+	// Site names what couples are nested in: therapist, clinic, site. It is the independent unit then; empty: none.
+	Site   string
+	Person string // column that names the person; empty: couple and role name the person
+	Role   string // column that tells the partners apart; empty: partners are exchangeable
+	Time   string // numeric column: the occasion; empty: each couple was observed on one occasion
+	Fixed  string // fixed effects in the formula language, without outcome: "0 + role + role:time"
+	Random string // random effects: "(0 + role + role:time | couple)"; empty: none
 	// Contrasts codes the factors of both formulas; empty means treatment.
 	Contrasts Contrasts
 	// Residual is the covariance of the residuals of one couple.

@@ -28,7 +28,7 @@ type stats struct {
 	p        int // columns of X
 	patterns []*pattern
 	n        int // rows
-	couples  int
+	couples  int // or sites, where these are the independent units
 	maxRows  int // of a layout
 }
 
@@ -117,6 +117,7 @@ func (l *layout) key(b []byte) []byte {
 	num(l.n)
 	for j := range l.n {
 		num(l.role[j])
+		num(l.couple[j])
 		num(l.person[j])
 		float(l.time[j])
 	}

@@ -17,7 +17,7 @@ import (
 // of m's frame, in the same order. It is what [New] would return for the frame and m's spec, but takes time for the rows of these couples only,
 // besides finding them: their part of the sums is replaced. With [Model.FitFrom] a fit so follows a study that goes on.
 //
-// Where a formula looks beyond the couple (scale, poly, between, lag), where the couples bring levels that were not there or leave a column that
+// Where a formula looks beyond the couple (scale, poly, between, lag), where couples are nested in sites, where the couples bring levels that were not there or leave a column that
 // others determine, and after many changes, it makes the model anew. Errors are those of New.
 func (m *Model) Update(f *frame.Frame, couples ...string) (*Model, error) {
 	u, err := m.update(f, couples)
@@ -54,7 +54,7 @@ func (m *Model) whole() *design {
 }
 
 func (m *Model) update(f *frame.Frame, couples []string) (*Model, error) {
-	if m.updates+len(couples) > maxUpdates || len(m.design.dropped) > 0 || !m.design.local() {
+	if m.updates+len(couples) > maxUpdates || len(m.design.dropped) > 0 || m.spec.Site != "" || !m.design.local() {
 		return nil, errAnew
 	}
 	list := slices.Compact(slices.Sorted(slices.Values(couples)))
@@ -80,7 +80,7 @@ func (m *Model) update(f *frame.Frame, couples []string) (*Model, error) {
 		d.random[t].groups += now.random[t].groups - old.random[t].groups
 	}
 	// What is about rows is read when it is needed.
-	d.rows, d.couple, d.role, d.person, d.time, d.y, d.x, d.bounds, d.couples, d.persons = nil, nil, nil, nil, nil, nil, nil, nil, nil, nil
+	d.rows, d.couple, d.site, d.role, d.person, d.time, d.y, d.x, d.bounds, d.couples, d.persons = nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil
 	u := *m
 	u.design, u.later, u.updates = &d, &later{frame: f}, m.updates+len(list)
 	u.stats = m.stats.shared()
@@ -164,7 +164,7 @@ func (m *Model) part(f *frame.Frame, couples []string) (*design, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := randomTerm{names: t.names, z: rowMajor(columns, len(d.rows)), group: groupsOf(t.byPerson, d)}
+		r := randomTerm{names: t.names, z: signed(rowMajor(columns, len(d.rows)), t.difference, d), group: groupsOf(t.level, d)}
 		r.groups = count(r.group)
 		d.random = append(d.random, r)
 	}
