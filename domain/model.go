@@ -16,6 +16,7 @@ type ChangeModel struct {
 	Time             string    `json:"time"`
 	Fixed            string    `json:"fixed,omitempty"`
 	Random           string    `json:"random,omitempty"`
+	Contrasts        string    `json:"contrasts,omitempty"`
 	ResidualVariance string    `json:"residualVariance,omitempty"`
 	CrossPartner     bool      `json:"crossPartner,omitempty"`
 	Serial           string    `json:"serial,omitempty"`

@@ -158,6 +158,7 @@ var changeModelInput = gql.NewInputObject(gql.InputObjectConfig{Name: "ChangeMod
 		"completePairs": {Type: gql.Boolean, Description: "Named kinds: leave out occasions at which a partner's row is incomplete."},
 		"fixed":         {Type: gql.String, Description: "mixed: formula of the fixed effects."},
 		"random":        {Type: gql.String, Description: "mixed: formula of the random effects."},
+		"contrasts":     {Type: gql.String, Description: "mixed: coding of factors, treatment or sum; treatment if not given."},
 		"residual":      {Type: residualInput, Description: "mixed: covariance of the residuals."},
 		"exchangeable":  {Type: gql.Boolean, Description: "mixed: partners are not told apart by role."},
 		"time":          {Type: gql.String, Description: "Column of time; time if not given, day for diaries."},
@@ -186,7 +187,7 @@ func fitModel(ctx context.Context, view projections.View, study string, in argum
 	spec := projections.ModelSpec{
 		Kind: get[string](in, "kind"), Outcome: get[string](in, "outcome"), Couple: "couple", Role: "role", Time: get[string](in, "time"),
 		Predictors: list[string](in, "predictors"), Pooled: get[bool](in, "pooled"), CompletePairs: get[bool](in, "completePairs"),
-		Fixed: get[string](in, "fixed"), Random: get[string](in, "random"), Occasions: list[float64](in, "occasions"),
+		Fixed: get[string](in, "fixed"), Random: get[string](in, "random"), Contrasts: get[string](in, "contrasts"), Occasions: list[float64](in, "occasions"),
 		ResidualVariance: get[string](residual, "variance"), CrossPartner: get[bool](residual, "crossPartner"), Serial: get[string](residual, "serial"),
 		Method: get[string](in, "method"), DF: get[string](in, "df"), Level: get[float64](in, "level"),
 	}

@@ -26,7 +26,9 @@ type ModelSpec struct {
 	Role    string
 	Time    string
 
+	Site             string // MixedKind: column of what couples are nested in
 	Fixed, Random    string // MixedKind: formulas
+	Contrasts        string // MixedKind: "treatment" or "sum"
 	ResidualVariance string // MixedKind: "common" or "role"
 	CrossPartner     bool   // MixedKind
 	Serial           string // MixedKind: "none", "ar1" or "car1"
@@ -75,8 +77,8 @@ func (s ModelSpec) Fit(ctx context.Context, f *frame.Frame) (*FittedModel, error
 }
 
 // Refit fits as Fit does, beginning with the estimate of an earlier fit of the same spec to data that have changed little; with nil it
-// begins anew.
-func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedModel) (*FittedModel, error) {
+// begins anew. Where couples are given, only their rows differ from the data of the earlier fit, and all others stand in the same order.
+func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedModel, couples ...string) (*FittedModel, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedMod
 	if earlier != nil && earlier.Err() == nil {
 		from = earlier.Fit
 	}
-	m, err := s.fit(ctx, f, from)
+	m, err := s.fit(ctx, f, from, couples)
 	if err == nil || ctx.Err() != nil {
 		return m, err
 	}
@@ -102,7 +104,7 @@ func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedMod
 
 // Check refuses fields that the kind does not read: a model other than the one that was meant would be fitted.
 func (s ModelSpec) Check() error {
-	mixedOnly := map[string]bool{"fixed": s.Fixed != "", "random": s.Random != "", "person": s.Person != "",
+	mixedOnly := map[string]bool{"fixed": s.Fixed != "", "random": s.Random != "", "person": s.Person != "", "site": s.Site != "", "contrasts": s.Contrasts != "",
 		"residual": s.ResidualVariance != "" || s.CrossPartner || (s.Serial != "" && s.Serial != string(mixed.SerialNone))}
 	namedOnly := map[string]bool{"predictors": len(s.Predictors) > 0, "pooled": s.Pooled, "missing": s.CompletePairs}
 	refused, others := mixedOnly, "models given by formulas (kind: "+MixedKind+")"
@@ -117,13 +119,20 @@ func (s ModelSpec) Check() error {
 	return nil
 }
 
-func (s ModelSpec) fit(ctx context.Context, f *frame.Frame, from *mixed.Fit) (*FittedModel, error) {
+func (s ModelSpec) fit(ctx context.Context, f *frame.Frame, from *mixed.Fit, couples []string) (*FittedModel, error) {
 	if s.Kind == MixedKind {
-		m, err := mixed.New(s.only(f), mixed.Spec{
-			Outcome: s.Outcome, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
-			Residual: mixed.Residual{Variance: mixed.Variance(s.ResidualVariance), CrossPartner: s.CrossPartner, Serial: mixed.Serial(s.Serial)},
-			Method:   mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
-		})
+		var m *mixed.Model
+		var err error
+		if from != nil && len(couples) > 0 && len(s.Occasions) == 0 {
+			m, err = from.Model().Update(f, couples...)
+		} else {
+			m, err = mixed.New(s.only(f), mixed.Spec{
+				Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
+				Contrasts: mixed.Contrasts(s.Contrasts),
+				Residual:  mixed.Residual{Variance: mixed.Variance(s.ResidualVariance), CrossPartner: s.CrossPartner, Serial: mixed.Serial(s.Serial)},
+				Method:    mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
+			})
+		}
 		if err != nil {
 			return nil, err
 		}

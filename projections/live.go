@@ -156,7 +156,11 @@ func (l *Live) fit(ctx context.Context, m RegisteredModel, s *liveStudy, began t
 	if earlier.Model.Since != m.Since {
 		warm = nil
 	}
-	f.Fit, f.Err = spec.Refit(ctx, s.frame, warm)
+	var couples []string
+	if earlier.Data == s.before {
+		couples = s.couples
+	}
+	f.Fit, f.Err = spec.Refit(ctx, s.frame, warm, couples...)
 	if f.Err != nil && warm != nil { // the data have changed so much that the model has other parameters
 		f.Fit, f.Err = spec.Fit(ctx, s.frame)
 	}
@@ -169,7 +173,7 @@ func (l *Live) fit(ctx context.Context, m RegisteredModel, s *liveStudy, began t
 
 // SpecOf returns the spec of a registered model. Its columns are those of the study's data.
 func SpecOf(m domain.ChangeModel) ModelSpec {
-	s := ModelSpec{Kind: m.Kind, Outcome: m.Outcome, Couple: "couple", Role: "role", Time: m.Time, Fixed: m.Fixed, Random: m.Random, ResidualVariance: m.ResidualVariance,
+	s := ModelSpec{Kind: m.Kind, Outcome: m.Outcome, Couple: "couple", Role: "role", Time: m.Time, Fixed: m.Fixed, Random: m.Random, Contrasts: m.Contrasts, ResidualVariance: m.ResidualVariance,
 		CrossPartner: m.CrossPartner, Serial: m.Serial, Predictors: m.Predictors, Pooled: m.Pooled, CompletePairs: m.CompletePairs, Occasions: m.Occasions,
 		Method: m.Method, DF: m.DF, Level: m.Level}
 	if m.Exchangeable {
@@ -233,6 +237,9 @@ type liveStudy struct {
 	shape   *waveShape
 	err     error // why there are no data: with a code
 	changed bool  // since the step before
+
+	before  *frame.Frame // of which the rows of some couples were replaced, or nil
+	couples []string
 }
 
 // refresh returns the data set as it stands at the view. Frames that were published stay as they are.
@@ -242,6 +249,7 @@ func (l *Live) refresh(ctx context.Context, view View, set liveSet, t *touch) (*
 	case old != nil && (t == nil || !t.all && len(t.couples) == 0):
 		same := *old
 		same.changed, same.from.Position = false, view.at
+		same.before, same.couples = nil, nil
 		return &same, nil
 	case old == nil || old.err != nil || t.all || set.frame != "waves" || len(t.couples) > 100:
 		return l.load(ctx, view, set)
@@ -251,9 +259,9 @@ func (l *Live) refresh(ctx context.Context, view View, set liveSet, t *touch) (*
 		return nil, err
 	}
 	now := *old
-	now.changed = true
+	now.changed, now.before, now.couples = true, old.frame, slices.Sorted(maps.Keys(t.couples))
 	columns := columnsOfFrame(old.frame)
-	for _, couple := range slices.Sorted(maps.Keys(t.couples)) {
+	for _, couple := range now.couples {
 		part, err := view.waveFrame(ctx, study, coupleKey(set.study, couple), old.shape)
 		if err != nil {
 			return nil, err

@@ -88,6 +88,9 @@ type ResidualFit struct {
 	Tau   float64   // CAR1 range, in units of time; NaN if not in the model
 }
 
+// Model returns the model that was fitted.
+func (f *Fit) Model() *Model { return f.model }
+
 // couples counts the couples with a complete row.
 func (m *Model) couples() int {
 	if m.spec.Site != "" {

@@ -55,7 +55,7 @@ func (c *modelRegisterCmd) Run(ctx context.Context, io streams) error {
 
 // registered returns the spec as a study keeps it. Columns that every study's data have need not be named.
 func (s modelSpec) registered(name, frame string) (domain.ChangeModel, error) {
-	m := domain.ChangeModel{Name: name, Frame: frame, Kind: s.Kind, Outcome: s.Outcome, Time: s.Time, Fixed: s.Fixed, Random: s.Random, ResidualVariance: s.Residual.Variance,
+	m := domain.ChangeModel{Name: name, Frame: frame, Kind: s.Kind, Outcome: s.Outcome, Time: s.Time, Fixed: s.Fixed, Random: s.Random, Contrasts: s.Contrasts, ResidualVariance: s.Residual.Variance,
 		CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial, Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves,
 		Method: s.Method, DF: s.DF, Level: s.Level, Exchangeable: s.Person != "" && s.Role == ""}
 	if m.Time == "" {
@@ -63,6 +63,9 @@ func (s modelSpec) registered(name, frame string) (domain.ChangeModel, error) {
 	}
 	if m.Time == "" {
 		m.Time = map[string]string{"waves": "time", "diary": "day"}[frame]
+	}
+	if s.Site != "" {
+		return m, &domain.Error{Code: domain.Invalid, Path: "site", Message: fmt.Sprintf("is %q; the data of a study have no such column", s.Site)}
 	}
 	for column, given := range map[string]string{"couple": s.Couple, "role": s.Role, "person": s.Person} {
 		if given != "" && given != column {

@@ -20,6 +20,7 @@ import (
 type modelSpec struct {
 	Kind       string    `yaml:"kind"`
 	Outcome    string    `yaml:"outcome"`
+	Site       string    `yaml:"site"` // mixed: what couples are nested in
 	Couple     string    `yaml:"couple"`
 	Person     string    `yaml:"person"`
 	Role       string    `yaml:"role"`
@@ -27,6 +28,7 @@ type modelSpec struct {
 	Wave       string    `yaml:"wave"`       // named kinds: the same as time
 	Fixed      string    `yaml:"fixed"`      // mixed
 	Random     string    `yaml:"random"`     // mixed
+	Contrasts  string    `yaml:"contrasts"`  // mixed: treatment (default) or sum
 	Predictors []string  `yaml:"predictors"` // named kinds
 	Pooled     bool      `yaml:"pooled"`     // named kinds
 	Waves      []float64 `yaml:"waves"`      // keeps only these values of time
@@ -100,7 +102,7 @@ func (s modelSpec) fit(ctx context.Context, f *frame.Frame) (*fitted, error) {
 		time = s.Wave
 	}
 	m, err := projections.ModelSpec{
-		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: time, Fixed: s.Fixed, Random: s.Random,
+		Kind: s.Kind, Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: time, Fixed: s.Fixed, Random: s.Random, Contrasts: s.Contrasts,
 		ResidualVariance: s.Residual.Variance, CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial,
 		Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves, Method: s.Method, DF: s.DF, Level: s.Level,
 	}.Fit(ctx, f)
