@@ -15,7 +15,7 @@ import (
 )
 
 // EngineVersion names the statistical engine in every result. It is raised when numbers may change.
-const EngineVersion = "asem-mixed 1"
+const EngineVersion = "asem-mixed 2"
 
 // ModelSpec asks for a model of a data set, by name or by formulas. Which fields count depends on the kind.
 type ModelSpec struct {

@@ -3,6 +3,7 @@ package mixed_test
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"asem/analysis/frame"
@@ -17,7 +18,7 @@ func FuzzFit(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, uint16(77))
 	odd := []float64{0, 1, -1, 2, 3.5, 7, 1e-9, 1e9, 1e300, math.NaN(), math.Inf(1), 12, -4, 0.25, 100, 5}
 	fixed := []string{"1", "0 + role", "role * x", "role + time + x", "partner(x) + within(x)", "poly(x, 2)", "lag(y)", "x + I(2 * x)"}
-	random := []string{"", "(1 | couple)", "(0 + role | couple)", "(1 + time | couple)", "(1 + x || couple)", "(1 | couple/role)"}
+	random := []string{"", "(1 | couple)", "(0 + role | couple)", "(1 + time | couple)", "(1 + x || couple)", "(1 | couple/role)", "(1 + time | exchangeable(couple))"}
 	f.Fuzz(func(t *testing.T, data []byte, choice uint16) {
 		if len(data) > 160 {
 			data = data[:160]
@@ -35,7 +36,7 @@ func FuzzFit(f *testing.F) {
 			}
 			x[i], y[i] = odd[b>>4]+float64(a%8), odd[a%16]+float64(b%16)
 		}
-		fr, err := frame.New(frame.Categorical("couple", couple), frame.Categorical("role", role), frame.Numeric("time", time), frame.Numeric("x", x), frame.Numeric("y", y))
+		fr, err := frame.New(frame.Categorical("couple", couple), frame.Categorical("role", role), frame.Numeric("time", time), frame.Numeric("x", x), frame.Numeric("y", slices.Clone(y)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,6 +55,26 @@ func FuzzFit(f *testing.F) {
 		fit, err := m.Fit(context.Background())
 		if err != nil {
 			t.Fatal(err)
+		}
+		for i := range y { // one couple changes
+			if couple[i] == "b" {
+				y[i] = odd[data[i]%16]
+			}
+		}
+		changed, err := frame.New(frame.Categorical("couple", couple), frame.Categorical("role", role), frame.Numeric("time", time), frame.Numeric("x", x), frame.Numeric("y", slices.Clone(y)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := m.Update(changed, "b"); err == nil {
+			after, err := again.FitFrom(context.Background(), fit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if after.Err() == nil {
+				if _, err := after.Residuals(); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 		if fit.Err() != nil {
 			if fit.Reason == "" {
