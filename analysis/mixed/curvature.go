@@ -69,7 +69,7 @@ func (m *Model) lean(pat *pattern, theta, wi, wmw, half, cross []float64, w *Wor
 	p, k, n, c := m.stats.p, m.cov.params, pat.layout.n, m.cov
 	nn, width, couples := n*n, m.stats.width(), float64(pat.couples)
 	s := &w.span
-	s.lay(c, pat.layout, w)
+	s.lay(pat.layout, w)
 	s.see(wi, pat.layout, w, s.wz, s.wzl, s.a, s.al, s.lal)
 	s.see(wmw, pat.layout, w, s.pz, s.pzl, s.b, s.bl, s.lbl)
 	w.places = c.places(pat.layout, w.places)

@@ -200,7 +200,7 @@ func (m *Model) information(theta, e []float64, w *Workspace) {
 		}
 		n, half := pat.layout.n, float64(pat.couples)/2
 		nn := n * n
-		s.lay(c, pat.layout, w)
+		s.lay(pat.layout, w)
 		s.see(w.w[i], pat.layout, w, s.wz, s.wzl, s.a, s.al, s.lal)
 		w.places = c.places(pat.layout, w.places)
 		for a, x := range w.places {

@@ -39,7 +39,7 @@ func (l *layout) columns() int {
 }
 
 // lay fills Z and ZL of a layout at the theta of the workspace.
-func (s *span) lay(c *covariance, l *layout, w *Workspace) {
+func (s *span) lay(l *layout, w *Workspace) {
 	n := l.n
 	s.z = l.columns()
 	clear(s.design[:n*s.z])
