@@ -407,10 +407,13 @@ func (s *search) judge(decrement float64) {
 	}
 }
 
-// identified returns the condition number of the scaled observed information and the names of the parameters along
-// which it is flat: where V does not change, no data can tell parameters apart. Parameters on the boundary are left out: they are flat by nature.
+// identified returns the condition number of the scaled information and the names of the parameters along
+// which it is flat: where V does not change, no data can tell parameters apart. The observed information is at hand;
+// along a flat ridge it is zero only up to what is left of the gradient, so where it comes near to singular the
+// expected information, which is singular there exactly, decides. Parameters on the boundary are left out: they are
+// flat by nature.
 func (s *search) identified(names []string) (condition float64, flat []string) {
-	e := s.around.observed
+	k := len(s.theta)
 	onEdge := s.m.edgeParams(s.theta)
 	var keep []int
 	for i := range names {
@@ -421,12 +424,28 @@ func (s *search) identified(names []string) (condition float64, flat []string) {
 	if len(keep) == 0 {
 		return 1, nil
 	}
+	if condition, _ = flatness(s.around.observed, keep); condition < 1e3 {
+		return condition, nil
+	}
+	s.here()
+	e := make([]float64, k*k)
+	s.m.information(s.theta, e, s.w)
+	condition, along := flatness(mat.NewSymDense(k, e), keep)
+	for _, i := range along {
+		flat = append(flat, names[i])
+	}
+	return condition, flat
+}
+
+// flatness returns the condition number of an information matrix (k x k) of the kept parameters scaled to unit
+// diagonal, +Inf where it is singular, and then the parameters along which it is.
+func flatness(e *mat.SymDense, keep []int) (condition float64, along []int) {
 	cor := mat.NewSymDense(len(keep), nil)
 	for a, i := range keep {
 		for b, j := range keep[:a+1] {
 			hi, hj := e.At(i, i), e.At(j, j)
 			if !(hi > 0) || !(hj > 0) {
-				return math.Inf(1), []string{names[i]}
+				return math.Inf(1), []int{i}
 			}
 			cor.SetSym(a, b, e.At(i, j)/math.Sqrt(hi*hj))
 		}
@@ -444,10 +463,10 @@ func (s *search) identified(names []string) (condition float64, flat []string) {
 	eig.VectorsTo(&vectors)
 	for a, i := range keep {
 		if math.Abs(vectors.At(a, 0)) > 0.1 {
-			flat = append(flat, names[i])
+			along = append(along, i)
 		}
 	}
-	return math.Inf(1), flat
+	return math.Inf(1), along
 }
 
 // inverseMetric returns an inverse of a symmetric matrix that is positive definite whatever the matrix is:

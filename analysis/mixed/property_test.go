@@ -241,3 +241,28 @@ func TestTooRichAModelNamesWhatCannotBeToldApart(t *testing.T) {
 	require.Error(t, r.Err())
 	assert.Contains(t, r.Reason, "cannot tell these apart")
 }
+
+func TestOneOccasionDoesNotTellPartnersVarianceFromResiduals(t *testing.T) {
+	// A ridge of equal likelihood the search comes to rest on anywhere: there the observed information is singular
+	// only up to what is left of the gradient.
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		var couple, y []float64
+		var role []string
+		for c := range 3 + rng.IntN(20) {
+			shared := rng.NormFloat64()
+			for _, r := range []string{"h", "w"} {
+				couple, role, y = append(couple, float64(c)), append(role, r), append(y, shared+0.5*rng.NormFloat64())
+			}
+		}
+		f, err := frame.New(frame.Numeric("couple", couple), frame.Categorical("role", role), frame.Numeric("y", y))
+		require.NoError(t, err)
+		m, err := mixed.New(f, mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Fixed: "0 + role", Random: "(0 + role | couple)", Residual: mixed.Residual{Variance: mixed.VarianceByRole}})
+		require.NoError(t, err)
+		r, err := m.Fit(context.Background())
+		require.NoError(t, err)
+		if len(r.Boundary) == 0 { // on the boundary it is called singular
+			assert.ErrorContains(t, r.Err(), "cannot tell these apart", "seed %d", seed)
+		}
+	}
+}
