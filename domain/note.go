@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -182,4 +184,45 @@ func (p Past) risks(r Role, o Occasion, instrument string, answers []Answer) (li
 		}
 	}
 	return list
+}
+
+// Concern is something that clinicians of the study should look at: a note, or an answer that tells of danger. It says where it stands and not what it says.
+type Concern struct {
+	Role             Role
+	Occasion         Occasion
+	Prompt           string // of a note; empty: an answer
+	Instrument, Item string // of an answer
+	Handled          bool   // an answer that somebody took care of
+}
+
+// Concerns lists what clinicians should look at, in the order of occasions.
+func (c *Couple) Concerns() []Concern {
+	var list []Concern
+	for k := range c.notes {
+		list = append(list, Concern{Role: k.role, Occasion: k.occasion, Prompt: k.prompt})
+	}
+	for k, handled := range c.risks {
+		list = append(list, Concern{Role: k.role, Occasion: k.occasion, Instrument: k.instrument, Item: k.item, Handled: handled})
+	}
+	slices.SortFunc(list, func(a, b Concern) int {
+		return cmp.Or(cmp.Compare(a.Occasion.Wave, b.Occasion.Wave), strings.Compare(a.Occasion.Burst, b.Occasion.Burst), a.Occasion.Day.Start(time.UTC).Compare(b.Occasion.Day.Start(time.UTC)),
+			strings.Compare(string(a.Role), string(b.Role)), strings.Compare(a.Instrument+a.Item+a.Prompt, b.Instrument+b.Item+b.Prompt))
+	})
+	return list
+}
+
+// Note returns what a participant wrote. Whoever is about to show it to anybody but the participant records a [ReadNote] first.
+func (c *Couple) Note(r Role, o Occasion, prompt string) (NoteWritten, bool) {
+	n, ok := c.notes[noteKey{r, o, prompt}]
+	return n, ok
+}
+
+// Answer returns what a participant answered to one item. Whoever is about to show it to anybody but the participant records a [ReadNote] first.
+func (c *Couple) Answer(r Role, o Occasion, instrument, item string) (Answer, bool) {
+	answers := c.questionnaires[questionnaireKey{waveKey{r, o.Wave}, instrument}].answers
+	if o.Burst != "" {
+		e, _ := find(c.diaries[diaryKey{r, o.Burst, o.Day}].entries, func(e DiaryEntry) bool { return e.Instrument == instrument })
+		answers = e.Answers
+	}
+	return find(answers, func(a Answer) bool { return a.Item == item })
 }
