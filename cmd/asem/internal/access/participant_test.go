@@ -152,7 +152,9 @@ func TestSessions(t *testing.T) {
 		assert.Empty(t, b.participant(), "nobody")
 		assert.Empty(t, b.jar, "who has not signed in gets no cookie")
 		signIn := func(b *browser, who Participant) *http.Response {
-			return b.visit(func(_ http.ResponseWriter, r *http.Request) { assert.NoError(t, b.sessions.StartParticipant(r.Context(), who)) })
+			return b.visit(func(_ http.ResponseWriter, r *http.Request) {
+				assert.NoError(t, b.sessions.StartParticipant(r.Context(), who))
+			})
 		}
 		res := signIn(b, self)
 		c := res.Cookies()[0]
@@ -186,7 +188,9 @@ func TestSessions(t *testing.T) {
 		stolen := b.jar["__Host-asem"]
 		b.visit(func(_ http.ResponseWriter, r *http.Request) {
 			tab := &browser{t, b.sessions, map[string]string{"__Host-asem": stolen}}
-			tab.visit(func(_ http.ResponseWriter, r *http.Request) { assert.NoError(t, tab.sessions.EndParticipant(r.Context())) })
+			tab.visit(func(_ http.ResponseWriter, r *http.Request) {
+				assert.NoError(t, tab.sessions.EndParticipant(r.Context()))
+			})
 			assert.Empty(t, tab.jar)
 			b.sessions.participant.Put(r.Context(), "draft", "x") // the slower request is written afterwards
 		})
@@ -253,7 +257,9 @@ func TestForget(t *testing.T) {
 		links, err := s.LinksFor(ctx, "a@example.org")
 		require.NoError(t, err)
 		a, b := newBrowser(t, s), newBrowser(t, s)
-		a.visit(func(_ http.ResponseWriter, r *http.Request) { assert.NoError(t, a.sessions.StartParticipant(r.Context(), self)) })
+		a.visit(func(_ http.ResponseWriter, r *http.Request) {
+			assert.NoError(t, a.sessions.StartParticipant(r.Context(), self))
+		})
 		b.visit(func(_ http.ResponseWriter, r *http.Request) {
 			assert.NoError(t, b.sessions.StartParticipant(r.Context(), partner))
 		})
