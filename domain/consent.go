@@ -1,5 +1,7 @@
 package domain
 
+import "time"
+
 // Scope is a part of the study to which a participant agrees or does not.
 type Scope string
 
@@ -20,14 +22,16 @@ func Scopes() []Scope {
 
 // Consent is an agreement in force.
 type Consent struct {
-	Version string // of the text that was agreed to
+	Version string    // of the text that was agreed to
+	At      time.Time // zero: not recorded
 }
 
 // ConsentGiven: a participant agreed to a scope, having read a version of its text.
 type ConsentGiven struct {
-	Role    Role   `json:"role"`
-	Scope   Scope  `json:"scope"`
-	Version string `json:"version"`
+	Role    Role      `json:"role"`
+	Scope   Scope     `json:"scope"`
+	Version string    `json:"version"`
+	At      time.Time `json:"at,omitzero"` // UTC; zero: not recorded
 }
 
 // ConsentWithdrawn: a participant no longer agrees to a scope.
@@ -45,6 +49,7 @@ type GiveConsent struct {
 	Role          Role
 	Scope         Scope
 	Version       string
+	At            time.Time // zero: not recorded
 }
 
 func (c GiveConsent) Target() Target { return Target{c.Study, c.Couple} }
@@ -65,7 +70,7 @@ func (c GiveConsent) decide(p Past) ([]Event, error) {
 	case who.Consents[c.Scope].Version == c.Version:
 		return nil, nil
 	}
-	return []Event{ConsentGiven{c.Role, c.Scope, c.Version}}, nil
+	return []Event{ConsentGiven{c.Role, c.Scope, c.Version, c.At.UTC()}}, nil
 }
 
 // WithdrawConsent records that a participant no longer agrees to a scope.

@@ -12,6 +12,7 @@ import (
 type Couple struct {
 	Study        string
 	Code         string
+	Site         string // code; empty: the first of the protocol
 	EnrolledOn   Date
 	SeparatedOn  Date // zero while together
 	Participants []Participant
@@ -24,6 +25,13 @@ type Couple struct {
 	interactions   map[string]interaction
 	clips          map[string]clip
 	ratings        map[ratingKey]float64
+	arms           map[Role]string // role empty: the couple's
+	sessions       map[int]Date
+	changes        map[string]Date
+	prompts        map[string]Prompt
+	started        map[startKey]time.Time
+	notes          map[noteKey]NoteWritten
+	risks          map[riskKey]bool // whether somebody has taken care
 }
 
 // Participant is one person in a role of a couple, known by a code only.
@@ -31,8 +39,15 @@ type Participant struct {
 	Role        Role
 	Code        string
 	Zone        string
-	WithdrawnOn Date // zero while taking part
+	Email       string // empty: not reached by e-mail
+	Language    string // empty: the first of the protocol
+	Paired      bool   // confirmed to take part with the partner
+	JoinedOn    Date   // the day of the first consent; zero before, or where its time was not recorded
+	SeparatedOn Date   // as this person reported; zero: not reported
+	WithdrawnOn Date   // zero while taking part
 	Consents    map[Scope]Consent
+
+	zones clock // Zone and those before
 }
 
 // Exists reports whether the couple has been enrolled.
@@ -53,7 +68,7 @@ func (c *Couple) Participant(r Role) (*Participant, bool) {
 func (c *Couple) Apply(e Event) {
 	switch e := e.(type) {
 	case CoupleEnrolled:
-		c.Study, c.Code, c.EnrolledOn = e.Study, e.Code, e.EnrolledOn
+		c.Study, c.Code, c.Site, c.EnrolledOn = e.Study, e.Code, e.Site, e.EnrolledOn
 		for _, p := range e.Participants {
 			c.join(p)
 		}
@@ -63,15 +78,34 @@ func (c *Couple) Apply(e Event) {
 		c.Erased = append(c.Erased, e.Role)
 		c.Participants = slices.DeleteFunc(c.Participants, func(p Participant) bool { return p.Role == e.Role })
 	case ParticipantMoved:
-		c.with(e.Role, func(p *Participant) { p.Zone = e.Zone })
+		c.with(e.Role, func(p *Participant) { p.Zone, p.zones = e.Zone, p.zones.move(e.Zone, e.At) })
 	case CoupleSeparated:
 		c.SeparatedOn = e.On
 	case ParticipantWithdrew:
 		c.with(e.Role, func(p *Participant) { p.WithdrawnOn = e.On })
 	case ConsentGiven:
-		c.with(e.Role, func(p *Participant) { p.Consents[e.Scope] = Consent{Version: e.Version} })
+		c.with(e.Role, func(p *Participant) {
+			p.Consents[e.Scope] = Consent{e.Version, e.At}
+			if p.JoinedOn.IsZero() && !e.At.IsZero() {
+				p.JoinedOn = dateOf(e.At.In(p.zones.at(e.At)))
+			}
+		})
 	case ConsentWithdrawn:
 		c.with(e.Role, func(p *Participant) { delete(p.Consents, e.Scope) })
+	case ContactChanged:
+		c.with(e.Role, func(p *Participant) { p.Email = e.Email })
+	case LanguageChosen:
+		c.with(e.Role, func(p *Participant) { p.Language = e.Language })
+	case PairingConfirmed:
+		c.with(e.Role, func(p *Participant) { p.Paired = true })
+	case SeparationReported:
+		c.with(e.Role, func(p *Participant) { p.SeparatedOn = e.On })
+	case ArmAssigned, SessionHeld, ChangeNoted:
+		c.applyArm(e)
+	case PromptScheduled, PromptSent, PromptAccepted, PromptFailed, PromptOpened, FormStarted:
+		c.applyPrompt(e)
+	case NoteWritten, RiskRaised, NoteRead, RiskHandled:
+		c.applyNote(e)
 	case QuestionnaireSubmitted, AnswerCorrected, ScoreRecorded, ScoreCorrected, WaveMissed:
 		c.applyWave(e)
 	case DiarySubmitted, DiaryMissed:
@@ -82,7 +116,7 @@ func (c *Couple) Apply(e Event) {
 }
 
 func (c *Couple) join(p NewParticipant) {
-	c.Participants = append(c.Participants, Participant{Role: p.Role, Code: p.Code, Zone: p.Zone, Consents: map[Scope]Consent{}})
+	c.Participants = append(c.Participants, Participant{Role: p.Role, Code: p.Code, Zone: p.Zone, Consents: map[Scope]Consent{}, zones: clock(nil).move(p.Zone, time.Time{})})
 }
 
 func (c *Couple) with(r Role, change func(*Participant)) {
@@ -112,6 +146,7 @@ type CoupleEnrolled struct {
 	Study        string           `json:"study"`
 	Code         string           `json:"code"`
 	EnrolledOn   Date             `json:"enrolledOn"`
+	Site         string           `json:"site,omitempty"` // code; empty: the first of the protocol
 	Participants []NewParticipant `json:"participants,omitempty"`
 }
 
@@ -124,8 +159,9 @@ type ParticipantJoined struct {
 
 // ParticipantMoved: a participant lives in another time zone from now on.
 type ParticipantMoved struct {
-	Role Role   `json:"role"`
-	Zone string `json:"zone"`
+	Role Role      `json:"role"`
+	Zone string    `json:"zone"`
+	At   time.Time `json:"at,omitzero"` // UTC; zero: not recorded, it counts from the beginning
 }
 
 // CoupleSeparated: the relationship ended on a day. What was observed stays.
@@ -151,6 +187,7 @@ type EnrolCouple struct {
 	Study        string
 	Couple       string
 	EnrolledOn   Date
+	Site         string           // code of a site of the protocol; empty: its first
 	Participants []NewParticipant // one for each role of the protocol; an empty zone means the study's
 }
 
@@ -163,6 +200,10 @@ func (c EnrolCouple) decide(p Past) ([]Event, error) {
 	var k checks
 	k.add(CheckCode("couple", c.Couple))
 	k.that(!c.EnrolledOn.IsZero(), "enrolledOn", "the day of enrolment is missing")
+	if c.Site != "" {
+		_, ok := find(p.Study.Protocol.Sites, func(s Site) bool { return s.Code == c.Site })
+		k.that(ok, "site", "the protocol has no site %q", c.Site)
+	}
 	k.that(len(c.Participants) == len(p.Study.Protocol.Roles), "participants", "there are %d participants; the protocol has %d roles", len(c.Participants), len(p.Study.Protocol.Roles))
 	joined := make([]NewParticipant, 0, len(c.Participants))
 	codes := map[string]bool{}
@@ -197,7 +238,7 @@ func (c EnrolCouple) decide(p Past) ([]Event, error) {
 		}
 		return nil, refuse(Conflict, "couple", "couple %s is enrolled already", c.Couple)
 	}
-	list := []Event{CoupleEnrolled{Study: c.Study, Code: c.Couple, EnrolledOn: c.EnrolledOn}}
+	list := []Event{CoupleEnrolled{Study: c.Study, Code: c.Couple, EnrolledOn: c.EnrolledOn, Site: c.Site}}
 	for _, n := range joined {
 		list = append(list, ParticipantJoined(n))
 	}
@@ -209,6 +250,7 @@ type MoveParticipant struct {
 	Study, Couple string
 	Role          Role
 	Zone          string
+	At            time.Time // from when on; zero: from the beginning
 }
 
 func (c MoveParticipant) Target() Target { return Target{c.Study, c.Couple} }
@@ -224,7 +266,7 @@ func (c MoveParticipant) decide(p Past) ([]Event, error) {
 	if who.Zone == c.Zone {
 		return nil, nil
 	}
-	return []Event{ParticipantMoved{c.Role, c.Zone}}, nil
+	return []Event{ParticipantMoved{c.Role, c.Zone, c.At.UTC()}}, nil
 }
 
 // SeparateCouple records that a relationship ended.
@@ -298,17 +340,12 @@ func (p Past) mayObserve(r Role, scope Scope, at time.Time) (*Participant, error
 	if _, ok := who.Consents[scope]; !ok {
 		return nil, refuse(Forbidden, "consent", "there is no consent to %s in role %s", scope, r)
 	}
-	z, err := zone("zone", who.Zone)
-	if err != nil {
-		return nil, err
-	}
-	day := dateOf(at.In(z))
+	day := dateOf(at.In(who.clock().at(at)))
 	if !who.WithdrawnOn.IsZero() && !day.Before(who.WithdrawnOn) {
 		return nil, refuse(Conflict, "role", "role %s withdrew on %s; nothing of %s is taken", r, who.WithdrawnOn, day)
 	}
-	stop := p.Study.Protocol.AfterSeparation == StopAfterSeparation
-	if s := p.Couple.SeparatedOn; stop && !s.IsZero() && !day.Before(s) {
-		return nil, refuse(Conflict, "couple", "the couple separated on %s, after which this protocol asks nothing", s)
+	if p.stopped(who, day) {
+		return nil, refuse(Conflict, "couple", "after a separation this protocol asks nothing")
 	}
 	return who, nil
 }

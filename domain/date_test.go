@@ -31,25 +31,6 @@ func drawDay(t *rapid.T) domain.Date {
 	return domain.NewDate(2010, time.January, 1).AddDays(rapid.IntRange(0, 6000).Draw(t, "day"))
 }
 
-// Each diary day is open once, days do not overlap, and a day keeps its evening whatever the clocks do.
-func TestDiaryDaysFollowEachOther(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		zone, err := time.LoadLocation(rapid.SampledFrom(zones).Draw(t, "zone"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := domain.DiaryBurst{OpensHour: 17, ClosesHour: rapid.IntRange(22, 28).Draw(t, "closes"), GraceHours: rapid.IntRange(0, 6).Draw(t, "grace")}
-		day := drawDay(t)
-		w, next := b.Window(day, zone), b.Window(day.AddDays(1), zone)
-		if !w.Opens.Before(w.Closes) || w.Ends.Before(w.Closes) || next.Opens.Before(w.Ends) {
-			t.Fatalf("%s in %s: opens %s, closes %s, ends %s, next opens %s", day, zone, w.Opens, w.Closes, w.Ends, next.Opens)
-		}
-		if got := w.Opens.In(zone).Hour(); got != 17 {
-			t.Fatalf("%s in %s opens at %d o'clock", day, zone, got)
-		}
-	})
-}
-
 func TestDatesReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := drawDay(t)

@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -23,16 +24,18 @@ type DiaryEntry struct {
 	Instrument string   `json:"instrument"`
 	Version    string   `json:"version"`
 	Answers    []Answer `json:"answers"`
+	ShownOrder []string `json:"shownOrder,omitempty"` // item ids in the order shown; empty if not recorded
 }
 
 // DiarySubmitted: a participant sent the diary of one day.
 type DiarySubmitted struct {
-	Role     Role         `json:"role"`
-	Burst    string       `json:"burst"`
-	Day      Date         `json:"day"` // in the participant's own calendar
-	Entries  []DiaryEntry `json:"entries"`
-	FilledAt time.Time    `json:"filledAt"` // UTC
-	Timing   Timing       `json:"timing"`
+	Role      Role         `json:"role"`
+	Burst     string       `json:"burst"`
+	Day       Date         `json:"day"` // in the participant's own calendar
+	Entries   []DiaryEntry `json:"entries"`
+	StartedAt time.Time    `json:"startedAt,omitzero"`
+	FilledAt  time.Time    `json:"filledAt"` // UTC
+	Timing    Timing       `json:"timing"`
 }
 
 // DiaryMissed: a diary day ended without an entry of this participant.
@@ -61,6 +64,7 @@ type SubmitDiary struct {
 	Burst         string
 	Day           Date
 	Entries       []DiaryEntry
+	StartedAt     time.Time // zero: not recorded
 	FilledAt      time.Time
 	Elsewhere     bool // collected by another program, as in SubmitQuestionnaire
 }
@@ -76,7 +80,16 @@ func (c SubmitDiary) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkEntries(p, burst); err != nil {
+	occasion := Occasion{Burst: c.Burst, Day: c.Day}
+	asked := burst.Instruments
+	if !c.Elsewhere {
+		offer, err := p.offer(c.Role, occasion)
+		if err != nil {
+			return nil, err
+		}
+		asked = offer.Instruments
+	}
+	if err := c.checkEntries(p, asked); err != nil {
 		return nil, err
 	}
 	if old, ok := p.Couple.diaries[diaryKey{c.Role, c.Burst, c.Day}]; ok {
@@ -94,23 +107,30 @@ func (c SubmitDiary) decide(p Past) ([]Event, error) {
 			return nil, err
 		}
 	}
-	return []Event{DiarySubmitted{c.Role, c.Burst, c.Day, c.Entries, c.FilledAt.UTC(), timing}}, nil
+	list := []Event{DiarySubmitted{c.Role, c.Burst, c.Day, c.Entries, c.StartedAt.UTC(), c.FilledAt.UTC(), timing}}
+	for _, e := range c.Entries {
+		list = append(list, p.risks(c.Role, occasion, e.Instrument, e.Answers)...)
+	}
+	return list, nil
 }
 
-func (c SubmitDiary) checkEntries(p Past, burst DiaryBurst) error {
+func (c SubmitDiary) checkEntries(p Past, asked []InstrumentRef) error {
 	var k checks
 	k.that(len(c.Entries) > 0, "entries", "the diary is empty")
 	seen := map[string]bool{}
 	for i, e := range c.Entries {
 		path := fmt.Sprintf("entries[%d]", i)
 		ref := InstrumentRef{e.Instrument, e.Version}
-		if _, ok := find(burst.Instruments, func(r InstrumentRef) bool { return r == ref }); !ok {
-			k.that(false, path, "diary %s does not ask %s", burst.Code, ref)
+		if !slices.Contains(asked, ref) {
+			k.that(false, path, "diary %s does not ask %s of this person", c.Burst, ref)
 			continue
 		}
 		k.that(!seen[e.Instrument], path, "%s is answered twice", e.Instrument)
 		seen[e.Instrument] = true
 		k.add(p.Study.Instruments[ref].CheckAnswers(e.Answers))
+		if !c.Elsewhere {
+			k.add(p.Study.Protocol.checkShown(e.Instrument, e.Answers))
+		}
 	}
 	return k.err()
 }
@@ -125,11 +145,8 @@ func (p Past) diaryDay(who *Participant, code string, day Date) (DiaryBurst, Win
 		first := burst.FirstDay(p.Couple.EnrolledOn)
 		return DiaryBurst{}, Window{}, refuse(Invalid, "day", "%s is not a day of diary %s; expected %s to %s", day, code, first, first.AddDays(burst.Days-1))
 	}
-	z, err := zone("zone", who.Zone)
-	if err != nil {
-		return DiaryBurst{}, Window{}, err
-	}
-	return burst, burst.Window(day, z), nil
+	first := burst.FirstDay(p.Couple.EnrolledOn)
+	return burst, who.diaryWindows(burst, first)[first.DaysUntil(day)], nil
 }
 
 // CloseDiaryDay notes that a participant let a diary day pass. A scheduler sends it; sent early it is refused.

@@ -85,6 +85,36 @@ func Concerns(e Event) (Role, bool) {
 		return e.Role, true
 	case DiaryMissed:
 		return e.Role, true
+	case ContactChanged:
+		return e.Role, true
+	case LanguageChosen:
+		return e.Role, true
+	case PairingConfirmed:
+		return e.Role, true
+	case SeparationReported:
+		return e.Role, true
+	case ArmAssigned:
+		return e.Role, true // empty where the couple was randomised
+	case PromptScheduled:
+		return e.Role, true
+	case PromptSent:
+		return e.Role, true
+	case PromptAccepted:
+		return e.Role, true
+	case PromptFailed:
+		return e.Role, true
+	case PromptOpened:
+		return e.Role, true
+	case FormStarted:
+		return e.Role, true
+	case NoteWritten:
+		return e.Role, true
+	case RiskRaised:
+		return e.Role, true
+	case NoteRead:
+		return e.Role, true
+	case RiskHandled:
+		return e.Role, true
 	case RatingRecorded:
 		return e.Target, true // empty where the dyad was rated
 	}

@@ -59,6 +59,21 @@ func (c RegisterModel) decide(p Past) ([]Event, error) {
 	}
 	m := c.Model
 	var k checks
+	k.add(m.check())
+	old, known := p.Study.Models[m.Name]
+	k.that(known || len(p.Study.Models) < maxModels, "name", "the study has %d models already; retire one first", maxModels)
+	if err := k.err(); err != nil {
+		return nil, err
+	}
+	if known && reflect.DeepEqual(old, m) {
+		return nil, nil
+	}
+	return []Event{ModelRegistered{m}}, nil
+}
+
+// check refuses what could not be the description of a model.
+func (m ChangeModel) check() error {
+	var k checks
 	k.add(CheckCode("name", m.Name))
 	k.that(m.Frame == "waves" || m.Frame == "diary", "frame", "%q is not a data set; expected waves or diary", m.Frame)
 	k.that(m.Kind != "", "kind", "the kind of the model is missing")
@@ -70,15 +85,7 @@ func (c RegisterModel) decide(p Past) ([]Event, error) {
 		k.that(finite(x), fmt.Sprintf("occasions[%d]", i), "it is not a finite number")
 	}
 	k.that(finite(m.Level) && m.Level >= 0 && m.Level < 1, "level", "the level is %v; expected 0 to 1", m.Level)
-	old, known := p.Study.Models[m.Name]
-	k.that(known || len(p.Study.Models) < maxModels, "name", "the study has %d models already; retire one first", maxModels)
-	if err := k.err(); err != nil {
-		return nil, err
-	}
-	if known && reflect.DeepEqual(old, m) {
-		return nil, nil
-	}
-	return []Event{ModelRegistered{m}}, nil
+	return k.err()
 }
 
 // RetireModel ends that a study follows a model.

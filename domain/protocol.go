@@ -39,6 +39,19 @@ type Protocol struct {
 	Schemes         []CodingScheme  `json:"schemes,omitempty"`
 	Constructs      []Construct     `json:"constructs,omitempty"` // measured outside asem, recorded as scores
 	AfterSeparation AfterSeparation `json:"afterSeparation"`
+
+	// How participants are asked; see asking.go.
+	Languages    []string       `json:"languages,omitempty"` // in which they are asked; the first where nobody chose. None: "en"
+	Sites        []Site         `json:"sites,omitempty"`
+	Consents     []ConsentForm  `json:"consents,omitempty"`
+	Showings     []Showing      `json:"showings,omitempty"`
+	Notes        []NotePrompt   `json:"notes,omitempty"`
+	Reminders    []Reminder     `json:"reminders,omitempty"`
+	Arms         []Arm          `json:"arms,omitempty"`
+	Randomise    *Randomisation `json:"randomise,omitempty"` // nil: nobody is
+	ChangeEvents []ChangeEvent  `json:"changeEvents,omitempty"`
+	Compensation *Compensation  `json:"compensation,omitempty"` // nil: none
+	Analyses     []ChangeModel  `json:"analyses,omitempty"`     // the preregistered plan
 }
 
 // AfterSeparation says what a separation means for what is asked later.
@@ -59,7 +72,22 @@ type Wave struct {
 	ClosesDaysLate int             `json:"closesDaysLate"` // and closes at the end of the day so many days after it
 	GraceDays      int             `json:"graceDays"`      // answers are taken, as late, so many days longer
 	Instruments    []InstrumentRef `json:"instruments,omitempty"`
+	Anchor         Anchor          `json:"anchor,omitempty"`  // from when days are counted
+	Session        int             `json:"session,omitempty"` // AnchorSession: its number; the window opens around the day on which it was held
+	On             Date            `json:"on,omitzero"`       // AnchorCalendar: the nominal day
+	Arms           []string        `json:"arms,omitempty"`    // who is asked; empty: everybody
 }
+
+// Anchor says what the window of a wave is counted from.
+type Anchor string
+
+// The anchors.
+const (
+	AnchorEnrolment Anchor = ""         // the couple's enrolment
+	AnchorJoining   Anchor = "joining"  // each partner's own first consent
+	AnchorSession   Anchor = "session"  // a session that was held
+	AnchorCalendar  Anchor = "calendar" // a date
+)
 
 // InstrumentRef names one version of an instrument.
 type InstrumentRef struct {
@@ -79,6 +107,7 @@ type DiaryBurst struct {
 	ClosesHour  int             `json:"closesHour"` // counted from the day's midnight: 27 is three in the following night
 	GraceHours  int             `json:"graceHours"` // answers are taken, as late, so many hours longer
 	Instruments []InstrumentRef `json:"instruments"`
+	Arms        []string        `json:"arms,omitempty"` // who is asked; empty: everybody
 }
 
 // Task is an interaction that partners have together and that is recorded for coding.
@@ -156,6 +185,8 @@ func (p Protocol) Validate() error {
 		c.that(d.OpensHour >= 0 && d.OpensHour < d.ClosesHour && d.ClosesHour <= d.OpensHour+24, path,
 			"the day is open from hour %d to %d; expected it to open at 0 or later and to close within 24 hours of that", d.OpensHour, d.ClosesHour)
 		c.that(d.GraceHours >= 0, path+".graceHours", "a negative grace")
+		c.that(d.Days == 1 || d.ClosesHour+d.GraceHours <= d.OpensHour+24, path+".graceHours",
+			"a day could still be answered when the next one opens; expected at most %d", d.OpensHour+24-d.ClosesHour)
 		c.that(len(d.Instruments) > 0, path+".instruments", "a diary asks nothing; expected at least one instrument")
 	}
 	for i, t := range p.Tasks {
@@ -180,6 +211,7 @@ func (p Protocol) Validate() error {
 	}
 	c.that(p.AfterSeparation == ContinueAfterSeparation || p.AfterSeparation == StopAfterSeparation, "afterSeparation",
 		"%q is not a rule; expected %q or %q", p.AfterSeparation, ContinueAfterSeparation, StopAfterSeparation)
+	p.checkAsking(&c)
 	return c.err()
 }
 
@@ -260,18 +292,15 @@ func monthsAfter(d Date, months float64) Date {
 	return d.AddMonths(int(whole)).AddDays(int(math.Round(part * daysPerMonth)))
 }
 
-// NominalDay returns the day on which the wave falls for a couple enrolled on the given day.
-func (w Wave) NominalDay(enrolled Date) Date { return monthsAfter(enrolled, w.Month) }
-
-// Window returns when a couple enrolled on the given day may answer the wave, in the zone of
-// the participant.
-func (w Wave) Window(enrolled Date, zone *time.Location) Window {
-	day := w.NominalDay(enrolled)
-	return Window{
-		Opens:  day.AddDays(-w.OpensDaysEarly).Start(zone),
-		Closes: day.AddDays(w.ClosesDaysLate + 1).Start(zone),
-		Ends:   day.AddDays(w.ClosesDaysLate + w.GraceDays + 1).Start(zone),
+// NominalDay returns the day on which the wave falls for a couple enrolled on the given day; the zero Date where enrolment does not tell.
+func (w Wave) NominalDay(enrolled Date) Date {
+	switch w.Anchor {
+	case AnchorCalendar:
+		return w.On
+	case AnchorEnrolment:
+		return monthsAfter(enrolled, w.Month)
 	}
+	return Date{}
 }
 
 // FirstDay returns the first diary day of a couple enrolled on the given day.
@@ -286,14 +315,4 @@ func (b DiaryBurst) DayNumber(enrolled, day Date) int {
 		return 0
 	}
 	return n
-}
-
-// Window returns when the diary of one day may be answered, in the zone of the participant. The
-// hours are by the wall clock, so a diary day keeps its evening when clocks change.
-func (b DiaryBurst) Window(day Date, zone *time.Location) Window {
-	return Window{
-		Opens:  day.At(b.OpensHour, zone),
-		Closes: day.At(b.ClosesHour, zone),
-		Ends:   day.At(b.ClosesHour+b.GraceHours, zone),
-	}
 }

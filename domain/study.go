@@ -209,6 +209,10 @@ func (c PublishProtocol) decide(p Past) ([]Event, error) {
 	for _, d := range next.Diaries {
 		need(d.Instruments, "diaries")
 	}
+	p.Study.checkShowings(next, &k)
+	for _, m := range next.Analyses {
+		k.add(m.check())
+	}
 	if err := k.err(); err != nil {
 		return nil, err
 	}

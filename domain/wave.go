@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -134,11 +135,24 @@ func (c SubmitQuestionnaire) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := find(wave.Instruments, func(r InstrumentRef) bool { return r == c.Instrument }); !ok {
+	if !slices.Contains(wave.Instruments, c.Instrument) {
 		return nil, refuse(Invalid, "instrument", "wave %d does not ask %s", c.Wave, c.Instrument)
 	}
 	if err := p.Study.Instruments[c.Instrument].CheckAnswers(c.Answers); err != nil {
 		return nil, err
+	}
+	occasion := Occasion{Wave: c.Wave}
+	if !c.Elsewhere {
+		offer, err := p.offer(c.Role, occasion)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(offer.Instruments, c.Instrument) {
+			return nil, refuse(Invalid, "instrument", "role %s is not asked %s", c.Role, c.Instrument)
+		}
+		if err := p.Study.Protocol.checkShown(c.Instrument.Code, c.Answers); err != nil {
+			return nil, err
+		}
 	}
 	key := questionnaireKey{waveKey{c.Role, c.Wave}, c.Instrument.Code}
 	if old, ok := p.Couple.questionnaires[key]; ok {
@@ -151,19 +165,19 @@ func (c SubmitQuestionnaire) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Event{QuestionnaireSubmitted{c.Role, c.Wave, c.Instrument.Code, c.Instrument.Version, c.Answers, c.ShownOrder,
-		c.StartedAt.UTC(), c.FilledAt.UTC(), timing}}, nil
+	submitted := QuestionnaireSubmitted{c.Role, c.Wave, c.Instrument.Code, c.Instrument.Version, c.Answers, c.ShownOrder, c.StartedAt.UTC(), c.FilledAt.UTC(), timing}
+	return append([]Event{submitted}, p.risks(c.Role, occasion, c.Instrument.Code, c.Answers)...), nil
 }
 
 func (c SubmitQuestionnaire) timing(p Past, who *Participant, w Wave) (Timing, error) {
 	if c.Elsewhere {
 		return TimingUnrecorded, nil
 	}
-	z, err := zone("zone", who.Zone)
-	if err != nil {
-		return "", err
+	window, ok := p.waveWindow(who, w)
+	if !ok {
+		return "", refuse(Conflict, "wave", "what wave %d is counted from has not happened yet", w.Index)
 	}
-	return w.Window(p.Couple.EnrolledOn, z).timing("wave", c.FilledAt)
+	return window.timing("wave", c.FilledAt)
 }
 
 // wave finds a wave of the protocol in force.
@@ -312,12 +326,11 @@ func (c CloseWave) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := zone("zone", who.Zone)
-	if err != nil {
-		return nil, err
-	}
-	if ends := wave.Window(p.Couple.EnrolledOn, z).Ends; c.At.Before(ends) {
-		return nil, refuse(Conflict, "wave", "wave %d is open until %s", c.Wave, ends.Format(time.RFC3339))
+	switch window, ok := p.waveWindow(who, wave); {
+	case !ok:
+		return nil, refuse(Conflict, "wave", "what wave %d is counted from has not happened yet", c.Wave)
+	case c.At.Before(window.Ends):
+		return nil, refuse(Conflict, "wave", "wave %d is open until %s", c.Wave, window.Ends.Format(time.RFC3339))
 	}
 	if p.Couple.missedWaves[waveKey{c.Role, c.Wave}] {
 		return nil, nil

@@ -226,6 +226,25 @@ func StudyStream(study string) Stream { return Stream("study/" + study) }
 // CoupleStream names the stream of a couple.
 func CoupleStream(study, couple string) Stream { return Stream("couple/" + study + "/" + couple) }
 
+// Past returns what there is of a study and, unless the code is empty, of a couple in it, as of now: what a decision would be made on. The caller must not
+// change it. A study or couple that was never heard of is empty.
+func (x *Executor) Past(ctx context.Context, study, couple string) (domain.Past, error) {
+	plan, open := Plan{}, map[Stream]*planned{}
+	s, err := x.open(ctx, &plan, open, study, "")
+	if err != nil {
+		return domain.Past{}, err
+	}
+	past := domain.Past{Study: s.study}
+	if couple != "" {
+		c, err := x.open(ctx, &plan, open, study, couple)
+		if err != nil {
+			return domain.Past{}, err
+		}
+		past.Couple = c.couple
+	}
+	return past, nil
+}
+
 // open returns the folded state of a study or couple, loading it on first use.
 func (x *Executor) open(ctx context.Context, plan *Plan, streams map[Stream]*planned, study, couple string) (*planned, error) {
 	p := &planned{stream: StudyStream(study)}

@@ -7,7 +7,18 @@ type upcaster func(payload []byte) ([]byte, error)
 
 // upcasters holds, for every event type whose payload ever changed, the step from each old schema
 // to the next: upcasters["diary.submitted"][1] leads from schema 1 to 2.
-var upcasters = map[string]map[int]upcaster{}
+var upcasters = map[string]map[int]upcaster{
+	// Schema 2 can say more; what was said before is still said so.
+	"protocol.published": {1: asItWas},
+	"couple.enrolled":    {1: asItWas},
+	"participant.moved":  {1: asItWas},
+	"consent.given":      {1: asItWas},
+	"diary.submitted":    {1: asItWas},
+}
+
+// asItWas is the step to a schema that only added fields which may be absent. The schema was raised so that a program which does not know
+// them stops before such an event and says so.
+func asItWas(payload []byte) ([]byte, error) { return payload, nil }
 
 // upcast brings a payload from the schema it was stored under to the one this program reads.
 func upcast(name string, from, to int, payload []byte) ([]byte, error) {

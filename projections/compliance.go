@@ -201,6 +201,9 @@ type group struct {
 
 // expectedOn reports whether the persons were still asked on a day.
 func (g group) expectedOn(d domain.Date, p domain.Protocol) bool {
+	if d.IsZero() { // counted from something that the study's plan does not tell: whoever answered was asked
+		return false
+	}
 	if !g.withdrawn.IsZero() && !d.Before(g.withdrawn) {
 		return false
 	}

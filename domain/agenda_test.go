@@ -1,0 +1,200 @@
+package domain_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"asem/domain"
+)
+
+// farZones are as far apart as clocks can be, and change their clocks at different times, by half hours and at midnight too.
+var farZones = append([]string{"Pacific/Kiritimati", "Pacific/Pago_Pago", "Pacific/Apia", "Pacific/Auckland", "America/Los_Angeles", "Asia/Jerusalem", "Africa/Cairo", "Europe/Lisbon"}, zones...)
+
+// diarist returns a past in which role A of a couple keeps a diary, having lived in a zone and moved as told.
+func diarist(t require.TestingT, b domain.DiaryBurst, enrolled domain.Date, home string, moves ...domain.ParticipantMoved) domain.Past {
+	in, ok := domain.LatestKey("asem-daily")
+	require.True(t, ok)
+	b.Code, b.Instruments = "d", []domain.InstrumentRef{in.Ref()}
+	study, couple := &domain.Study{}, &domain.Couple{}
+	study.Apply(domain.StudyCreated{Code: "S", Title: "S", Zone: home})
+	study.Apply(domain.InstrumentRegistered{Instrument: in})
+	study.Apply(domain.ProtocolPublished{Protocol: domain.Protocol{Version: 1, Diaries: []domain.DiaryBurst{b}, Roles: []domain.RoleLabel{{Role: "A", Label: "a"}, {Role: "B", Label: "b"}}}})
+	couple.Apply(domain.CoupleEnrolled{Study: "S", Code: "1", EnrolledOn: enrolled})
+	for _, r := range []domain.Role{"A", "B"} {
+		couple.Apply(domain.ParticipantJoined{Role: r, Code: "p" + string(r), Zone: home})
+		couple.Apply(domain.ConsentGiven{Role: r, Scope: domain.ScopeDiary, Version: "1"})
+	}
+	for _, m := range moves {
+		m.Role = "A"
+		couple.Apply(m)
+	}
+	return domain.Past{Study: study, Couple: couple}
+}
+
+func drawBurst(t *rapid.T) domain.DiaryBurst {
+	b := domain.DiaryBurst{StartDay: rapid.IntRange(0, 3).Draw(t, "start"), Days: rapid.IntRange(1, 21).Draw(t, "days"), OpensHour: rapid.IntRange(0, 20).Draw(t, "opens")}
+	b.ClosesHour = rapid.IntRange(b.OpensHour+1, b.OpensHour+24).Draw(t, "closes")
+	b.GraceHours = rapid.IntRange(0, b.OpensHour+24-b.ClosesHour).Draw(t, "grace")
+	return b
+}
+
+// Whatever clocks and travellers do, each day of a diary is offered once, for an hour at least, in order and without overlap, and an answer is
+// taken, on time or late, exactly where the agenda says so.
+func TestEveryDiaryDayIsOfferedOnceWhereverPeopleGo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, enrolled := drawBurst(t), drawDay(t)
+		var moves []domain.ParticipantMoved
+		at := enrolled.Start(time.UTC).Add(-48 * time.Hour)
+		for range rapid.IntRange(0, 5).Draw(t, "moves") {
+			at = at.Add(time.Duration(rapid.IntRange(1, 8*24*60).Draw(t, "minutes")) * time.Minute)
+			moves = append(moves, domain.ParticipantMoved{Zone: rapid.SampledFrom(farZones).Draw(t, "to"), At: at})
+		}
+		p := diarist(t, b, enrolled, rapid.SampledFrom(farZones).Draw(t, "home"), moves...)
+		agenda := p.Agenda("A")
+		require.Len(t, agenda, b.Days)
+		for n, o := range agenda {
+			require.Equal(t, n+1, o.Number)
+			require.Equal(t, enrolled.AddDays(b.StartDay+n), o.Day)
+			require.GreaterOrEqual(t, o.Window.Ends.Sub(o.Window.Opens), time.Hour, "day %d", n+1)
+			require.False(t, o.Window.Closes.Before(o.Window.Opens) || o.Window.Ends.Before(o.Window.Closes))
+			if n > 0 {
+				require.False(t, o.Window.Opens.Before(agenda[n-1].Window.Ends), "day %d opens %s, before the one before ends, %s", n+1, o.Window.Opens, agenda[n-1].Window.Ends)
+			}
+		}
+		o := agenda[rapid.IntRange(0, b.Days-1).Draw(t, "day")]
+		when := o.Window.Opens.Add(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(o.Window.Ends.Sub(o.Window.Opens)+time.Hour)).Draw(t, "when")))
+		decided, err := domain.Decide(p, submission(p, o, when))
+		switch {
+		case when.Before(o.Window.Opens) || !when.Before(o.Window.Ends):
+			require.Equal(t, domain.Conflict, domain.CodeOf(err))
+		default:
+			require.NoError(t, err)
+			want := domain.TimingOnTime
+			if !when.Before(o.Window.Closes) {
+				want = domain.TimingLate
+			}
+			require.Equal(t, want, decided[0].(domain.DiarySubmitted).Timing)
+		}
+	})
+}
+
+// submission answers a diary day.
+func submission(p domain.Past, o domain.Offer, at time.Time) domain.SubmitDiary {
+	in := p.Study.Instruments[o.Instruments[0]]
+	var answers []domain.Answer
+	for _, it := range in.Items {
+		v := it.Min
+		answers = append(answers, domain.Answer{Item: it.ID, Value: &v})
+	}
+	return domain.SubmitDiary{Study: "S", Couple: "1", Role: "A", Burst: o.Burst, Day: o.Day, FilledAt: at, Entries: []domain.DiaryEntry{{Instrument: in.Code, Version: in.Version, Answers: answers}}}
+}
+
+func TestADiaryDayKeepsItsEveningWhereNobodyTravels(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom(farZones).Draw(t, "zone")
+		zone, err := time.LoadLocation(name)
+		require.NoError(t, err)
+		b := domain.DiaryBurst{Days: 14, OpensHour: 17, ClosesHour: rapid.IntRange(22, 28).Draw(t, "closes"), GraceHours: rapid.IntRange(0, 6).Draw(t, "grace")}
+		for _, o := range diarist(t, b, drawDay(t), name).Agenda("A") {
+			require.Equal(t, 17, o.Window.Opens.In(zone).Hour())
+			require.Equal(t, o.Day.At(b.ClosesHour, zone), o.Window.Closes)
+			require.Equal(t, o.Day.At(b.ClosesHour+b.GraceHours, zone), o.Window.Ends)
+		}
+	})
+}
+
+func TestTravel(t *testing.T) {
+	b := domain.DiaryBurst{Days: 3, OpensHour: 18, ClosesHour: 27, GraceHours: 6}
+	day := domain.NewDate(2026, time.May, 10)
+	utc := func(s string) time.Time {
+		at, err := time.Parse("2006-01-02 15:04", s)
+		require.NoError(t, err)
+		return at
+	}
+	for _, c := range []struct {
+		name, home    string
+		moves         []domain.ParticipantMoved
+		number        int
+		opens, closes string // UTC
+		ends          string
+	}{
+		{"at home in Berlin", "Europe/Berlin", nil, 1, "2026-05-10 16:00", "2026-05-11 01:00", "2026-05-11 07:00"},
+		{"west, in the evening: the day goes on until its night is over there", "Europe/Berlin", []domain.ParticipantMoved{{Zone: "America/New_York", At: utc("2026-05-10 18:00")}}, 1, "2026-05-10 16:00", "2026-05-11 07:00", "2026-05-11 13:00"},
+		{"west, the day after begins by the new clock", "Europe/Berlin", []domain.ParticipantMoved{{Zone: "America/New_York", At: utc("2026-05-10 18:00")}}, 2, "2026-05-11 22:00", "2026-05-12 07:00", "2026-05-12 13:00"},
+		{"east, over the opening hour: it opens on arrival", "Europe/Berlin", []domain.ParticipantMoved{{Zone: "Asia/Tokyo", At: utc("2026-05-10 15:00")}}, 1, "2026-05-10 15:00", "2026-05-10 18:00", "2026-05-11 00:00"},
+		{"east over the date line, a day that never was has its hour", "Pacific/Pago_Pago", []domain.ParticipantMoved{{Zone: "Pacific/Kiritimati", At: utc("2026-05-11 04:00")}}, 1, "2026-05-11 04:00", "2026-05-11 04:00", "2026-05-11 05:00"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := diarist(t, b, day, c.home, c.moves...).Agenda("A")[c.number-1]
+			got := []string{o.Window.Opens.UTC().Format("2006-01-02 15:04"), o.Window.Closes.UTC().Format("2006-01-02 15:04"), o.Window.Ends.UTC().Format("2006-01-02 15:04")}
+			assert.Equal(t, []string{c.opens, c.closes, c.ends}, got)
+		})
+	}
+}
+
+// Nothing that a partner does, but for what concerns the couple as a whole, changes what a person is offered.
+func TestAnAgendaTellsNothingOfThePartner(t *testing.T) {
+	p := diarist(t, domain.DiaryBurst{Days: 3, OpensHour: 18, ClosesHour: 27, GraceHours: 6}, domain.NewDate(2026, time.May, 10), "Europe/Berlin")
+	before := p.Agenda("B")
+	for _, e := range []domain.Event{
+		domain.DiaryMissed{Role: "A", Burst: "d", Day: domain.NewDate(2026, time.May, 10)},
+		domain.ParticipantMoved{Role: "A", Zone: "Asia/Tokyo", At: time.Now()},
+		domain.SeparationReported{Role: "A", On: domain.NewDate(2026, time.May, 11)},
+		domain.ConsentWithdrawn{Role: "A", Scope: domain.ScopeDiary},
+		domain.ParticipantWithdrew{Role: "A", On: domain.NewDate(2026, time.May, 11)},
+		domain.ParticipantErased{Role: "A"},
+	} {
+		p.Couple.Apply(e)
+		assert.Equal(t, before, p.Agenda("B"), "%T", e)
+	}
+}
+
+func TestAPromptIsSentOnce(t *testing.T) {
+	p := diarist(t, domain.DiaryBurst{Days: 1, OpensHour: 18, ClosesHour: 27, GraceHours: 6}, domain.NewDate(2026, time.May, 10), "UTC")
+	o := p.Agenda("A")[0]
+	at := o.Window.Opens.Add(time.Hour)
+	do := func(c domain.Command) []domain.Event {
+		t.Helper()
+		list, err := domain.Decide(p, c)
+		require.NoError(t, err)
+		for _, e := range list {
+			p.Couple.Apply(e)
+		}
+		return list
+	}
+	send := domain.SendPrompt{Study: "S", Couple: "1", Role: "A", Prompt: "x1", At: at}
+	assert.Len(t, do(domain.SchedulePrompt{Study: "S", Couple: "1", Role: "A", Prompt: "x1", Occasion: o.Occasion, Channel: "email", At: at}), 1)
+	assert.IsType(t, domain.PromptSent{}, do(send)[0])
+	assert.Empty(t, do(send), "a second sender gets nothing")
+	assert.IsType(t, domain.PromptAccepted{}, do(domain.SettlePrompt{Study: "S", Couple: "1", Role: "A", Prompt: "x1", At: at})[0])
+	assert.Empty(t, do(domain.SettlePrompt{Study: "S", Couple: "1", Role: "A", Prompt: "x1", At: at, Reason: domain.PromptRefused}), "what is settled stays so")
+
+	do(domain.SchedulePrompt{Study: "S", Couple: "1", Role: "A", Prompt: "x2", Occasion: o.Occasion, Channel: "email", At: at})
+	do(submission(p, o, at))
+	send.Prompt = "x2"
+	assert.Equal(t, []domain.Event{domain.PromptFailed{Role: "A", Prompt: "x2", At: at, Reason: domain.PromptNotNeeded}}, do(send))
+}
+
+func TestAGateAndRisk(t *testing.T) {
+	p := diarist(t, domain.DiaryBurst{Days: 1, OpensHour: 0, ClosesHour: 24}, domain.NewDate(2026, time.May, 10), "UTC")
+	in := p.Study.Instruments[p.Agenda("A")[0].Instruments[0]]
+	gate, other := in.Items[0], in.Items[1]
+	p.Study.Protocol.Showings = []domain.Showing{{Instrument: in.Code, MaySkip: true, Gate: &domain.Gate{Item: gate.ID, Value: 7}, Risk: []domain.AtRisk{{Item: other.ID, AtLeast: 5}}}}
+	o := p.Agenda("A")[0]
+	c := submission(p, o, o.Window.Opens)
+	_, err := domain.Decide(p, c)
+	assert.Equal(t, domain.Invalid, domain.CodeOf(err), "items behind a closed gate were answered")
+	seven, six := 7, 6
+	for i := range c.Entries[0].Answers {
+		c.Entries[0].Answers[i].Value = &six
+	}
+	c.Entries[0].Answers[slices.IndexFunc(c.Entries[0].Answers, func(a domain.Answer) bool { return a.Item == gate.ID })].Value = &seven
+	decided, err := domain.Decide(p, c)
+	require.NoError(t, err)
+	assert.Equal(t, domain.RiskRaised{Role: "A", Occasion: o.Occasion, Instrument: in.Code, Item: other.ID}, decided[1])
+}

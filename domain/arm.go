@@ -1,0 +1,135 @@
+package domain
+
+// ArmAssigned: chance put a couple, or one person of it, into an arm. It is sealed with the couple, and no page of participants names it.
+type ArmAssigned struct {
+	Role Role   `json:"role,omitempty"` // empty: the couple
+	Arm  string `json:"arm"`
+}
+
+// SessionHeld: a session took place, such as of couple therapy; waves may be anchored to it.
+type SessionHeld struct {
+	Number int  `json:"number"` // from 1
+	On     Date `json:"on"`
+}
+
+// ChangeNoted: a change event of the protocol happened, once.
+type ChangeNoted struct {
+	Code string `json:"code"`
+	On   Date   `json:"on"`
+}
+
+func (ArmAssigned) isEvent() {}
+func (SessionHeld) isEvent() {}
+func (ChangeNoted) isEvent() {}
+
+func (c *Couple) applyArm(e Event) {
+	switch e := e.(type) {
+	case ArmAssigned:
+		set(&c.arms, e.Role, e.Arm)
+	case SessionHeld:
+		set(&c.sessions, e.Number, e.On)
+	case ChangeNoted:
+		set(&c.changes, e.Code, e.On)
+	}
+}
+
+// Arm returns the arm of a participant; empty where nobody was randomised.
+func (c *Couple) Arm(r Role) string {
+	if a, ok := c.arms[r]; ok {
+		return a
+	}
+	return c.arms[""]
+}
+
+// AssignArm puts a couple, or one person of it, into an arm. The draw itself comes in as a value.
+type AssignArm struct {
+	Study, Couple string
+	Role          Role // empty: the couple
+	Arm           string
+}
+
+func (c AssignArm) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c AssignArm) decide(p Past) ([]Event, error) {
+	if err := p.needCouple(); err != nil {
+		return nil, err
+	}
+	r := p.Study.Protocol.Randomise
+	if r == nil {
+		return nil, refuse(Conflict, "arm", "study %s randomises nobody", c.Study)
+	}
+	var k checks
+	k.that((c.Role == "") == (r.Unit == RandomiseCouples), "role", "the protocol randomises by %s", r.Unit)
+	if c.Role != "" {
+		_, err := p.needParticipant(c.Role)
+		k.add(err)
+	}
+	_, known := find(p.Study.Protocol.Arms, func(a Arm) bool { return a.Code == c.Arm })
+	k.that(known, "arm", "there is no arm %q", c.Arm)
+	if err := k.err(); err != nil {
+		return nil, err
+	}
+	if old, ok := p.Couple.arms[c.Role]; ok {
+		if old == c.Arm {
+			return nil, nil
+		}
+		return nil, refuse(Conflict, "arm", "chance has decided already, and decides once")
+	}
+	return []Event{ArmAssigned{c.Role, c.Arm}}, nil
+}
+
+// HoldSession records that a session took place.
+type HoldSession struct {
+	Study, Couple string
+	Number        int
+	On            Date
+}
+
+func (c HoldSession) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c HoldSession) decide(p Past) ([]Event, error) {
+	if err := p.needCouple(); err != nil {
+		return nil, err
+	}
+	var k checks
+	k.that(c.Number >= 1 && c.Number <= 1000, "number", "session %d; expected 1 to 1000", c.Number)
+	k.that(!c.On.IsZero() && !c.On.Before(p.Couple.EnrolledOn), "on", "the day of the session is missing or lies before the enrolment")
+	if err := k.err(); err != nil {
+		return nil, err
+	}
+	if old, ok := p.Couple.sessions[c.Number]; ok {
+		if old == c.On {
+			return nil, nil
+		}
+		return nil, refuse(Conflict, "number", "session %d was held on %s already", c.Number, old)
+	}
+	return []Event{SessionHeld{c.Number, c.On}}, nil
+}
+
+// NoteChange records that a change event of the protocol happened.
+type NoteChange struct {
+	Study, Couple string
+	Code          string
+	On            Date
+}
+
+func (c NoteChange) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c NoteChange) decide(p Past) ([]Event, error) {
+	if err := p.needCouple(); err != nil {
+		return nil, err
+	}
+	if _, ok := find(p.Study.Protocol.ChangeEvents, func(e ChangeEvent) bool { return e.Code == c.Code }); !ok {
+		return nil, refuse(NotFound, "code", "the protocol has no change event %q", c.Code)
+	}
+	if c.On.IsZero() {
+		return nil, refuse(Invalid, "on", "the day is missing")
+	}
+	if old, ok := p.Couple.changes[c.Code]; ok {
+		if old == c.On {
+			return nil, nil
+		}
+		return nil, refuse(Conflict, "code", "%s happened on %s already", c.Code, old)
+	}
+	return []Event{ChangeNoted{c.Code, c.On}}, nil
+}
