@@ -17,6 +17,7 @@ type Config struct {
 	Examples   []Example                // offered on the query page
 	Operator   Operator                 // behind the operations page; nil: there is none
 	IsOperator func(*http.Request) bool // whether who asks may see that page
+	Journal    *Journal                 // the participants' pages; nil: there are none
 }
 
 type server struct {
@@ -46,6 +47,11 @@ func (s *server) routes(mux *http.ServeMux) {
 	if err != nil {
 		panic(err) // embedded: it is there or the program was not built
 	}
+	if s.Journal != nil {
+		a := loadAssets()
+		mux.Handle("GET /assets/v/{version}/{name}", a)
+		newJournal(*s.Journal, a).routes(mux)
+	}
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	mux.HandleFunc("GET /", s.missing)
 }
@@ -54,7 +60,7 @@ func (s *server) routes(mux *http.ServeMux) {
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")

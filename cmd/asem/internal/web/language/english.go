@@ -79,6 +79,9 @@ func english() *Language {
 
 			// A form.
 			"form.progress":        "Question %d of %d",
+			"form.only":            "Only if you chose “%s” before.",
+			"error.text":           "This could not be read as text.",
+			"error.emailTaken":     "This address cannot be used here. Please enter one that only you read.",
 			"form.tap":             "Tap an answer to go on to the next question.",
 			"form.skip":            "I would rather not answer",
 			"form.choose":          "Choose one",

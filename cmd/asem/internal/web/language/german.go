@@ -79,6 +79,9 @@ func german() *Language {
 
 			// A form.
 			"form.progress":        "Frage %d von %d",
+			"form.only":            "Nur wenn Sie vorher „%s“ gewählt haben.",
+			"error.text":           "Das konnte nicht als Text gelesen werden.",
+			"error.emailTaken":     "Diese Adresse kann hier nicht verwendet werden. Bitte geben Sie eine an, die nur Sie lesen.",
 			"form.tap":             "Tippen Sie auf eine Antwort, dann kommt die nächste Frage.",
 			"form.skip":            "Das möchte ich nicht beantworten",
 			"form.choose":          "Bitte auswählen",
