@@ -10,14 +10,15 @@ import (
 )
 
 // offline is the page that is shown without a connection. It is the same for everybody and is kept by the worker.
-func (j *journal) offline(w http.ResponseWriter, r *http.Request) {
-	v := &visit{Language: j.languageOf(r, nil, nil), j: j, w: w, r: r}
+func (s *server) offline(w http.ResponseWriter, r *http.Request) {
+	v := s.visitor(w, r)
+	w.Header().Set("Cache-Control", "no-cache") // it holds nothing of anybody
 	v.render(http.StatusOK, "offline", "", nil)
 }
 
 // manifest lets the pages be put on the home screen, under a name that says nothing.
-func (j *journal) manifest(w http.ResponseWriter, r *http.Request) {
-	l := j.languageOf(r, nil, nil)
+func (s *server) manifest(w http.ResponseWriter, r *http.Request) {
+	l := languageOf(r, nil, nil)
 	type icon struct {
 		Src     string `json:"src"`
 		Sizes   string `json:"sizes"`
@@ -28,10 +29,10 @@ func (j *journal) manifest(w http.ResponseWriter, r *http.Request) {
 		"name": l.T("app"), "short_name": l.T("app"), "lang": l.Tag, "dir": l.Dir, "id": "/me", "start_url": "/me", "scope": "/me", "display": "standalone",
 		"background_color": "#f8f6f1", "theme_color": "#f8f6f1",
 		"icons": []icon{
-			{j.assets.path + "icon.svg", "any", "image/svg+xml", "any"},
-			{j.assets.path + "icon-192.png", "192x192", "image/png", "any"},
-			{j.assets.path + "icon-512.png", "512x512", "image/png", "any"},
-			{j.assets.path + "icon-512.png", "512x512", "image/png", "maskable"},
+			{s.journal.assets.path + "icon.svg", "any", "image/svg+xml", "any"},
+			{s.journal.assets.path + "icon-192.png", "192x192", "image/png", "any"},
+			{s.journal.assets.path + "icon-512.png", "512x512", "image/png", "any"},
+			{s.journal.assets.path + "icon-512.png", "512x512", "image/png", "maskable"},
 		},
 	})
 	if err != nil {
@@ -43,12 +44,12 @@ func (j *journal) manifest(w http.ResponseWriter, r *http.Request) {
 }
 
 // worker is the script that answers for the server while there is no connection. It names what it keeps, so that a new version is another script.
-func (j *journal) worker(w http.ResponseWriter, r *http.Request) {
-	l := j.languageOf(r, nil, nil)
+func (s *server) worker(w http.ResponseWriter, r *http.Request) {
+	l := languageOf(r, nil, nil)
 	var keep []string
-	for name := range j.assets.files {
+	for name := range s.journal.assets.files {
 		if name != "worker.js" && name != "icon-512.png" {
-			keep = append(keep, j.assets.path+name)
+			keep = append(keep, s.journal.assets.path+name)
 		}
 	}
 	sort.Strings(keep)
@@ -58,7 +59,7 @@ func (j *journal) worker(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the worker could not be written", http.StatusInternalServerError)
 		return
 	}
-	body := bytes.ReplaceAll(j.assets.files["worker.js"].plain, []byte(`"VERSION"`), []byte(`"`+j.assets.version+l.Tag+`"`))
+	body := bytes.ReplaceAll(s.journal.assets.files["worker.js"].plain, []byte(`"VERSION"`), []byte(`"`+s.journal.assets.version+l.Tag+`"`))
 	body = bytes.ReplaceAll(body, []byte(`["KEEP"]`), list)
 	body = bytes.ReplaceAll(body, []byte(`"OFFLINE"`), []byte(`"`+offlinePath(l)+`"`))
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")

@@ -28,7 +28,7 @@ type consentPage struct {
 }
 
 // consent shows what a person agrees to, each scope by itself.
-func (j *journal) consent(v *visit) { v.showConsent(http.StatusOK) }
+func (v *visit) consent() { v.showConsent(http.StatusOK) }
 
 func (v *visit) showConsent(status int) {
 	query := v.r.URL.Query()
@@ -62,7 +62,7 @@ func (v *visit) showConsent(status int) {
 }
 
 // changeConsent gives or withdraws consent to one scope. What is agreed to is the version of the text that was on the page.
-func (j *journal) changeConsent(v *visit) {
+func (v *visit) changeConsent() {
 	if err := v.r.ParseForm(); err != nil {
 		v.bad()
 		return

@@ -11,7 +11,7 @@ import (
 type line struct{ Label, Number, Tel, Link string }
 
 // help shows whom a person can turn to, and how the journal keeps things private.
-func (j *journal) help(v *visit) {
+func (v *visit) help() {
 	var lines []line
 	for i, s := range v.past.Study.Protocol.Sites {
 		if s.Code != v.past.Couple.Site && (v.past.Couple.Site != "" || i > 0) {

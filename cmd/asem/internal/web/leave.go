@@ -21,9 +21,9 @@ type leavePage struct {
 	FaultCount int
 }
 
-func (j *journal) choices(v *visit) { v.render(http.StatusOK, "choices", "choices", nil) }
+func (v *visit) choices() { v.render(http.StatusOK, "choices", "choices", nil) }
 
-func (j *journal) leave(v *visit) { v.showLeave(http.StatusOK, leavePage{}) }
+func (v *visit) leave() { v.showLeave(http.StatusOK, leavePage{}) }
 
 func (v *visit) showLeave(status int, page leavePage) {
 	page.Withdrawn = !v.who.WithdrawnOn.IsZero()
@@ -38,7 +38,7 @@ func (v *visit) showLeave(status int, page leavePage) {
 }
 
 // withdraw ends the person's part in the study. What the partner is asked and sees stays as it was.
-func (j *journal) withdraw(v *visit) {
+func (v *visit) withdraw() {
 	if err := v.r.ParseForm(); err != nil {
 		v.bad()
 		return
@@ -47,26 +47,26 @@ func (j *journal) withdraw(v *visit) {
 		v.showLeave(http.StatusUnprocessableEntity, leavePage{Unsure: v.T("error.confirm")})
 		return
 	}
-	if v.carryOut(domain.WithdrawParticipant{Study: v.me.Study, Couple: v.me.Couple, Role: v.me.Role, On: v.today()}) {
+	if v.carryOut(domain.WithdrawParticipant{Study: v.me.Study, Couple: v.me.Couple, Role: v.me.Role, On: v.calendarDay()}) {
 		v.redirect("/me/leave")
 	}
 }
 
-// today is the day that the person's calendar shows.
-func (v *visit) today() domain.Date {
+// calendarDay is the day that the person's calendar shows.
+func (v *visit) calendarDay() domain.Date {
 	y, m, d := v.now.Date()
 	return domain.NewDate(y, m, d)
 }
 
 // reportSeparation takes the person's word that the relationship ended.
-func (j *journal) reportSeparation(v *visit) {
+func (v *visit) reportSeparation() {
 	if err := v.r.ParseForm(); err != nil {
 		v.bad()
 		return
 	}
 	text := strings.TrimSpace(v.r.PostForm.Get("day"))
 	on, err := domain.ParseDate(text)
-	if err != nil || v.today().Before(on) || on.Before(v.past.Couple.EnrolledOn) {
+	if err != nil || v.calendarDay().Before(on) || on.Before(v.past.Couple.EnrolledOn) {
 		page := leavePage{WrongDay: v.T("error.day", v.Date(v.past.Couple.EnrolledOn.Start(time.UTC)), v.Date(v.now))}
 		if err == nil {
 			page.Day = text

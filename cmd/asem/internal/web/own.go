@@ -13,13 +13,13 @@ import (
 	"asem/domain"
 )
 
-// sentence is one answer in words.
-type sentence struct{ Question, Answer string }
+// saying is one answer in words.
+type saying struct{ Question, Answer string }
 
 // ownEntry is one thing that a person sent, or let pass.
 type ownEntry struct {
 	Title, State string
-	Answers      []sentence
+	Answers      []saying
 }
 
 // entryPage is an entry with the language in which it is shown.
@@ -34,7 +34,7 @@ type ownPage struct {
 }
 
 // own shows a person everything that came from this person. Answers are folded away.
-func (j *journal) own(v *visit) {
+func (v *visit) own() {
 	var page ownPage
 	for _, e := range v.past.Couple.Entries(v.me.Role) {
 		page.Any = page.Any || !e.Missed
@@ -56,7 +56,7 @@ func (j *journal) own(v *visit) {
 	}
 	for _, n := range v.past.Couple.Notes(v.me.Role) {
 		page.Any = true
-		page.Notes = append(page.Notes, ownEntry{Title: v.occasion(n.Occasion), State: v.T("own.sentOn", v.Moment(n.WrittenAt.In(v.zone))), Answers: []sentence{{v.invitation(n), n.Text}}})
+		page.Notes = append(page.Notes, ownEntry{Title: v.occasion(n.Occasion), State: v.T("own.sentOn", v.Moment(n.WrittenAt.In(v.zone))), Answers: []saying{{v.invitation(n), n.Text}}})
 	}
 	for _, list := range [][]ownEntry{page.Diary, page.Waves, page.Notes} {
 		slices.Reverse(list) // the newest first
@@ -82,12 +82,12 @@ func (v *visit) invitation(n domain.NoteWritten) string {
 	return v.T("form.note")
 }
 
-func (v *visit) sentences(e domain.Entry) (list []sentence) {
+func (v *visit) sentences(e domain.Entry) (list []saying) {
 	in := v.past.Study.Instruments[domain.InstrumentRef{Code: e.Instrument, Version: e.Version}]
 	for _, a := range e.Answers {
 		it, _ := in.Item(a.Item)
 		words, _ := wording(it.Text, v.Tag, v.past.Study.Protocol.AskedIn())
-		s := sentence{Question: firstOf(words, a.Item), Answer: v.T("own.skipped")}
+		s := saying{Question: firstOf(words, a.Item), Answer: v.T("own.skipped")}
 		if a.Value != nil {
 			s.Answer = strconv.Itoa(*a.Value)
 			if it.Max > it.Min {
@@ -178,7 +178,7 @@ func (v *visit) attach(kind, name string, body []byte) {
 	v.w.Write(body) // the client may be gone
 }
 
-func (j *journal) ownJSON(v *visit) {
+func (v *visit) ownJSON() {
 	body, err := json.MarshalIndent(v.export(), "", "  ")
 	if err != nil {
 		v.failed(err)
@@ -188,7 +188,7 @@ func (j *journal) ownJSON(v *visit) {
 }
 
 // ownCSV writes a line for each answer. A text that a spreadsheet could take for a formula is quoted.
-func (j *journal) ownCSV(v *visit) {
+func (v *visit) ownCSV() {
 	var b strings.Builder
 	b.WriteString("\ufeff") // so that spreadsheets read it as UTF-8
 	w := csv.NewWriter(&b)

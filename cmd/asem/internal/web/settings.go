@@ -32,7 +32,7 @@ func (p settingsPage) Fault(name string) string {
 	return ""
 }
 
-func (j *journal) settings(v *visit) { v.showSettings(http.StatusOK, v.who.Zone, v.who.Email, nil) }
+func (v *visit) settings() { v.showSettings(http.StatusOK, v.who.Zone, v.who.Email, nil) }
 
 func (v *visit) showSettings(status int, zone, email string, faults []fault) {
 	page := settingsPage{First: v.r.URL.Query().Has("first"), Saved: v.r.URL.Query().Has("saved"), Language: v.Tag, Zone: zone, Zones: zonesWith(zone), Email: email, Faults: faults}
@@ -48,7 +48,7 @@ func (v *visit) showSettings(status int, zone, email string, faults []fault) {
 }
 
 // changeSettings changes what differs from what is.
-func (j *journal) changeSettings(v *visit) {
+func (v *visit) changeSettings() {
 	if err := v.r.ParseForm(); err != nil {
 		v.bad()
 		return
@@ -78,7 +78,7 @@ func (j *journal) changeSettings(v *visit) {
 		}
 	}
 	if email != v.who.Email && len(faults) == 0 {
-		err := j.Visitors.SetEmail(v.r.Context(), v.me, email)
+		err := v.setEmail(email)
 		switch {
 		case err == nil:
 		case domain.CodeOf(err) == domain.Invalid:
@@ -104,6 +104,14 @@ func (j *journal) changeSettings(v *visit) {
 		return
 	}
 	v.redirect("/me/settings?saved")
+}
+
+// setEmail lets the person ask for sign-in links at an address, or no longer at any.
+func (v *visit) setEmail(address string) error {
+	if address == "" {
+		return v.j.Access.RemoveEmail(v.r.Context(), v.me)
+	}
+	return v.j.Access.SetEmail(v.r.Context(), v.me, address)
 }
 
 // zoneGroup is the zones of one part of the world.

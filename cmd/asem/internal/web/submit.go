@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"asem/cmd/asem/internal/access"
 	"asem/domain"
 )
 
@@ -34,7 +35,7 @@ type sentForm struct {
 }
 
 // form shows a part: its questions, or what became of it.
-func (j *journal) form(v *visit) {
+func (v *visit) form() {
 	p, ok := v.find(v.r.PathValue("id"))
 	if !ok {
 		v.notFound()
@@ -174,43 +175,48 @@ func (v *visit) times(p part, posted url.Values) (started, filled time.Time) {
 	return started, filled
 }
 
-// submit takes what was sent. Who is not signed in any more can sign in with it, and loses nothing.
-func (j *journal) submit(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	v, ok := j.visit(w, r)
-	if v == nil {
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
-	if code := r.PostForm.Get("signin-code"); !ok && code != "" {
-		me, err := j.Visitors.SignIn(r, code, r.PostForm.Get("signin-pin"))
-		switch domain.CodeOf(err) {
-		case domain.Unauthenticated, domain.Limited, domain.Invalid:
-			if err != nil {
-				j.expired(v, v.T("expired.wrong"))
-				return
-			}
+// submission takes what was sent. Who is not signed in any more can sign in with it, and loses nothing.
+func (s *server) submission() guarded {
+	return participantsOr(func(w http.ResponseWriter, r *http.Request, p access.Participant) {
+		if v := s.visit(w, r, p); v != nil {
+			v.take()
 		}
-		if err == nil {
-			ok, err = v.load(me)
-		}
-		if err != nil {
-			v.failed(err)
+	}, func(w http.ResponseWriter, r *http.Request) {
+		v := s.visitor(w, r)
+		if err := r.ParseForm(); err != nil {
+			v.bad()
 			return
 		}
-	}
-	if !ok {
-		j.expired(v, "")
-		return
-	}
-	v.take()
+		code := r.PostForm.Get("signin-code")
+		if code == "" {
+			v.expired("")
+			return
+		}
+		me, err := s.SignInParticipant(r, code, r.PostForm.Get("signin-pin"))
+		ok := false
+		switch {
+		case access.Limited(err):
+			v.expired(v.T("signin.limited"))
+			return
+		case access.Refused(err) || isMistyped(err):
+			v.expired(v.T("expired.wrong"))
+			return
+		case err == nil:
+			ok, err = v.load(me)
+		}
+		switch {
+		case err != nil:
+			v.failed(err)
+		case !ok:
+			v.expired("")
+		default:
+			v.take()
+		}
+	})
 }
 
 // expired keeps what was posted on a page on which to sign in again.
-func (j *journal) expired(v *visit, problem string) {
+func (v *visit) expired(problem string) {
 	if v.wantsJSON() {
 		v.json(http.StatusUnauthorized, outcome{State: "expired", To: "/in"})
 		return
@@ -242,6 +248,10 @@ func (j *journal) expired(v *visit, problem string) {
 
 // take stores what was sent, or says why not.
 func (v *visit) take() {
+	if err := v.r.ParseForm(); err != nil {
+		v.bad()
+		return
+	}
 	p, ok := v.find(v.r.PathValue("id"))
 	if !ok {
 		v.end(http.StatusNotFound, "other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})

@@ -32,7 +32,7 @@ type todayPage struct {
 }
 
 // today shows what is open now.
-func (j *journal) today(v *visit) {
+func (v *visit) today() {
 	if !v.who.Paired && v.who.WithdrawnOn.IsZero() {
 		v.redirect("/me/welcome")
 		return

@@ -7,12 +7,12 @@ import (
 )
 
 // welcome is what a person sees first: what this is, and whether it is meant for them.
-func (j *journal) welcome(v *visit) {
+func (v *visit) welcome() {
 	v.render(http.StatusOK, "welcome", "", v.who.Paired)
 }
 
 // confirmPairing takes the person's word that the pair is right. The partner is asked alone, and hears nothing of it.
-func (j *journal) confirmPairing(v *visit) {
+func (v *visit) confirmPairing() {
 	if err := v.r.ParseForm(); err != nil {
 		v.bad()
 		return
