@@ -61,7 +61,7 @@ func participantsOr(h func(http.ResponseWriter, *http.Request, access.Participan
 			case expired != nil:
 				expired(w, r)
 			default:
-				s.showSignIn(w, http.StatusUnauthorized, signInPage{Problem: "signin.expired"})
+				s.showSignIn(w, r, http.StatusUnauthorized, signInPage{Problem: "signin.expired"})
 			}
 		})
 	}}

@@ -15,16 +15,14 @@ type LinkSender interface {
 
 // signInPage is what the sign-in of participants shows.
 type signInPage struct {
-	english
 	Problem string // key of a text; empty: none
 	Status  string // key of a text
 	Mail    bool   // links can be asked for
 }
 
-func (s *server) showSignIn(w http.ResponseWriter, status int, p signInPage) {
-	w.Header().Set("Cache-Control", "no-store")
+func (s *server) showSignIn(w http.ResponseWriter, r *http.Request, status int, p signInPage) {
 	p.Mail = s.Links != nil
-	s.page(w, status, "signin.html", p)
+	s.visitor(w, r).render(status, "signin", "", p)
 }
 
 func (s *server) signInForm(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +30,7 @@ func (s *server) signInForm(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery == "out" {
 		p.Status = "signin.out"
 	}
-	s.showSignIn(w, http.StatusOK, p)
+	s.showSignIn(w, r, http.StatusOK, p)
 }
 
 // signIn lets in by code and PIN.
@@ -45,11 +43,11 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		http.Redirect(w, r, "/me", http.StatusSeeOther)
 	case isMistyped(err):
-		s.showSignIn(w, http.StatusUnprocessableEntity, signInPage{Problem: "signin.mistyped"})
+		s.showSignIn(w, r, http.StatusUnprocessableEntity, signInPage{Problem: "signin.mistyped"})
 	case access.Refused(err):
-		s.showSignIn(w, http.StatusUnauthorized, signInPage{Problem: "signin.refused"})
+		s.showSignIn(w, r, http.StatusUnauthorized, signInPage{Problem: "signin.refused"})
 	case access.Limited(err):
-		s.showSignIn(w, http.StatusTooManyRequests, signInPage{Problem: "signin.limited"})
+		s.showSignIn(w, r, http.StatusTooManyRequests, signInPage{Problem: "signin.limited"})
 	default:
 		s.failed(w, err)
 	}
@@ -85,12 +83,12 @@ func (s *server) askForLink(w http.ResponseWriter, r *http.Request) {
 	}
 	address, err := access.NormalEmail(r.PostForm.Get("email"))
 	if err != nil {
-		s.showSignIn(w, http.StatusUnprocessableEntity, signInPage{Problem: "signin.email.bad"})
+		s.showSignIn(w, r, http.StatusUnprocessableEntity, signInPage{Problem: "signin.email.bad"})
 		return
 	}
 	switch err := s.Access.AskForLinks(r.Context(), address, s.from(r)); {
 	case access.Limited(err):
-		s.showSignIn(w, http.StatusTooManyRequests, signInPage{Problem: "signin.limited"})
+		s.showSignIn(w, r, http.StatusTooManyRequests, signInPage{Problem: "signin.limited"})
 		return
 	case err != nil:
 		s.failed(w, err)
@@ -107,8 +105,7 @@ func (s *server) askForLink(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.Logger.Warn("a sign-in link was not sent: too many are asked for at once")
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	s.page(w, http.StatusOK, "sent.html", english{})
+	s.visitor(w, r).render(http.StatusOK, "mailed", "", nil)
 }
 
 func (s *server) sendLinks(ctx context.Context, address string) {
@@ -126,11 +123,7 @@ func (s *server) sendLinks(ctx context.Context, address string) {
 
 // linkButton asks for nothing: programs that look into mail follow links, and must not use them up.
 func (s *server) linkButton(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	s.page(w, http.StatusOK, "link.html", struct {
-		english
-		Token string
-	}{Token: r.PathValue("token")})
+	s.visitor(w, r).render(http.StatusOK, "link", "", r.PathValue("token"))
 }
 
 func (s *server) followLink(w http.ResponseWriter, r *http.Request) {
@@ -145,9 +138,9 @@ func (s *server) followLink(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		http.Redirect(w, r, "/me", http.StatusSeeOther)
 	case access.Refused(err):
-		s.showSignIn(w, http.StatusUnauthorized, signInPage{Problem: "signin.link.old"})
+		s.showSignIn(w, r, http.StatusUnauthorized, signInPage{Problem: "signin.link.old"})
 	case access.Limited(err):
-		s.showSignIn(w, http.StatusTooManyRequests, signInPage{Problem: "signin.limited"})
+		s.showSignIn(w, r, http.StatusTooManyRequests, signInPage{Problem: "signin.limited"})
 	default:
 		s.failed(w, err)
 	}
@@ -160,6 +153,7 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Clear-Site-Data", `"cache", "storage"`) // the cookie is taken by itself; that of a member of staff may stay
+	// What the browser kept for this person the script has removed already. The storage as a whole stays: it may hold what the partner, on the same phone, has not sent yet.
+	w.Header().Set("Clear-Site-Data", `"cache"`)
 	http.Redirect(w, r, "/in?out", http.StatusSeeOther)
 }

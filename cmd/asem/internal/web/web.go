@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -31,17 +32,22 @@ type Config struct {
 	Base       string                   // where people reach this server: https://study.example
 	Proxies    []netip.Prefix           // whose word about the address of a visitor counts
 	Logger     *slog.Logger
+	Executor   Executor         // what participants are asked, and what they send
+	Elsewhere  string           // where participants who leave at once are taken; empty: https://www.wikipedia.org/
+	Now        func() time.Time // nil: the clock
 }
 
 type server struct {
 	Config
-	pages *template.Template
-	links chan struct{} // a place for each request for a link under way
+	pages   *template.Template
+	links   chan struct{} // a place for each request for a link under way
+	journal *journal      // the participants' pages
 }
 
 // New returns the pages.
 func New(c Config) http.Handler {
-	s := &server{c, template.Must(template.ParseFS(files, "pages/*.html")), make(chan struct{}, linksAtOnce)}
+	s := &server{c, template.Must(template.ParseFS(files, "pages/*.html")), make(chan struct{}, linksAtOnce), nil}
+	s.journal = newJournal(s)
 	mux := http.NewServeMux()
 	for _, p := range s.table() {
 		mux.Handle(p.pattern, p.open(s))
@@ -50,6 +56,7 @@ func New(c Config) http.Handler {
 	if err != nil {
 		panic(err) // embedded: it is there or the program was not built
 	}
+	mux.Handle("GET /assets/v/{version}/{name}", s.journal.assets)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	return s.headers(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -71,6 +78,30 @@ func (s *server) table() []page {
 		{"POST /in/link", public(s.followLink)},
 		{"POST /in/out", public(s.signOut)},
 
+		{"GET /me", s.mine((*visit).today)},
+		{"GET /me/welcome", s.mine((*visit).welcome)},
+		{"POST /me/welcome", s.mine((*visit).confirmPairing)},
+		{"GET /me/f/{id}", s.mine((*visit).form)},
+		{"POST /me/f/{id}", s.submission()},
+		{"GET /me/own", s.mine((*visit).own)},
+		{"GET /me/own/journal.json", s.mine((*visit).ownJSON)},
+		{"GET /me/own/journal.csv", s.mine((*visit).ownCSV)},
+		{"GET /me/choices", s.mine((*visit).choices)},
+		{"GET /me/consent", s.mine((*visit).consent)},
+		{"POST /me/consent", s.mine((*visit).changeConsent)},
+		{"GET /me/settings", s.mine((*visit).settings)},
+		{"POST /me/settings", s.mine((*visit).changeSettings)},
+		{"GET /me/leave", s.mine((*visit).leave)},
+		{"POST /me/leave", s.mine((*visit).withdraw)},
+		{"POST /me/apart", s.mine((*visit).reportSeparation)},
+		{"GET /me/help", s.mine((*visit).help)},
+		{"GET /me/out", s.mine((*visit).out)},
+		{"POST /me/exit", public(s.exit)},
+		{"GET /me/offline", public(s.offline)},
+		{"GET /me/manifest.webmanifest", public(s.manifest)},
+		{"GET /me/worker.js", public(s.worker)},
+		{"/me/", s.mine((*visit).notFound)},
+
 		{"GET /staff/in", public(s.staffSignInForm)},
 		{"POST /staff/in", public(s.staffSignIn)},
 		{"GET /staff/setup", public(s.setupForm)},
@@ -87,7 +118,7 @@ func (s *server) table() []page {
 func (s *server) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
