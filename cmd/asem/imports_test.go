@@ -35,7 +35,9 @@ var (
 		"graphql":                      {"asem/domain", "asem/projections", "github.com/graphql-go/graphql", "github.com/graphql-go/graphql/", "github.com/hashicorp/golang-lru/v2", "github.com/google/uuid"},
 		"cmd/asem":                     {""},
 		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql"},
-		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid"},
+		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "asem/cmd/asem/internal/yamltext", "github.com/google/uuid"},
+		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext", "github.com/goccy/go-yaml"},
+		"cmd/asem/internal/yamltext":   {"asem/domain", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/"},
 		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},
 	}
 	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/events/seal", "asem/events/proof", "asem/domain",
