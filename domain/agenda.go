@@ -213,6 +213,27 @@ type clock []stay
 
 func (who *Participant) clock() clock { return who.zones }
 
+// ZoneAt returns the zone in which the participant's wall clock runs at an instant.
+func (who *Participant) ZoneAt(t time.Time) *time.Location { return who.clock().at(t) }
+
+// At returns the first instant at which the participant's wall clock shows an hour of a day or a later time.
+func (who *Participant) At(day Date, hour int) time.Time { return who.clock().first(day, hour) }
+
+// TakesPart reports whether a participant agrees, at an instant, to what is asked at an occasion: consent was given, and neither a withdrawal nor a
+// separation ended it.
+func (p Past) TakesPart(r Role, o Occasion, at time.Time) bool {
+	_, err := p.mayObserve(r, o.scope(), at)
+	return err == nil
+}
+
+// scope is what has to be agreed to.
+func (o Occasion) scope() Scope {
+	if o.Burst != "" {
+		return ScopeDiary
+	}
+	return ScopeQuestionnaires
+}
+
 // at returns the zone in which the clock runs at an instant.
 func (c clock) at(t time.Time) *time.Location {
 	for i := len(c) - 1; i > 0; i-- {
