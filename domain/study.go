@@ -17,8 +17,8 @@ type Study struct {
 	Models      map[string]ChangeModel // that the study follows, by name
 
 	places map[string]PlaceTaken // in the order of randomisation
-	taken  map[string]int          // places of it, by stratum
-	seed   []byte                  // from which arms are drawn; nil before SeedRandomisation
+	taken  map[string]int        // places of it, by stratum
+	seed   []byte                // from which arms are drawn; nil before SeedRandomisation
 }
 
 // Simulation marks a study whose data a program made, and says what was put in. A study that

@@ -191,6 +191,9 @@ func (s *Store) Sweep(ctx context.Context) error {
 			return fmt.Errorf("remove what has expired: %w", err)
 		}
 	}
+	if err := s.forgetExpired(ctx); err != nil {
+		return fmt.Errorf("remove what has expired: %w", err)
+	}
 	return nil
 }
 
