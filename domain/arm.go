@@ -1,9 +1,17 @@
 package domain
 
+// RandomisationSeeded: the plan of randomisation was fixed, before anybody was randomised. It is sealed under a key of the study: who can read it knows
+// every arm to come.
+type RandomisationSeeded struct {
+	Seed []byte `json:"seed"` // see Draw
+}
+
 // ArmAssigned: chance put a couple, or one person of it, into an arm. It is sealed with the couple, and no page of participants names it.
 type ArmAssigned struct {
-	Role Role   `json:"role,omitempty"` // empty: the couple
-	Arm  string `json:"arm"`
+	Role    Role   `json:"role,omitempty"` // empty: the couple
+	Arm     string `json:"arm"`
+	Stratum string `json:"stratum,omitempty"` // code of the site within which it was drawn
+	Number  int    `json:"number,omitempty"`  // in the order of its stratum, from 1; 0: drawn elsewhere
 }
 
 // SessionHeld: a session took place, such as of couple therapy; waves may be anchored to it.
@@ -18,9 +26,10 @@ type ChangeNoted struct {
 	On   Date   `json:"on"`
 }
 
-func (ArmAssigned) isEvent() {}
-func (SessionHeld) isEvent() {}
-func (ChangeNoted) isEvent() {}
+func (RandomisationSeeded) isEvent() {}
+func (ArmAssigned) isEvent()         {}
+func (SessionHeld) isEvent()         {}
+func (ChangeNoted) isEvent()         {}
 
 func (c *Couple) applyArm(e Event) {
 	switch e := e.(type) {
@@ -41,11 +50,14 @@ func (c *Couple) Arm(r Role) string {
 	return c.arms[""]
 }
 
-// AssignArm puts a couple, or one person of it, into an arm. The draw itself comes in as a value.
+// AssignArm puts a couple, or one person of it, into an arm. The draw itself comes in as a value, see [Study.Draw]; one with a number must be
+// what the plan of randomisation says.
 type AssignArm struct {
 	Study, Couple string
 	Role          Role // empty: the couple
 	Arm           string
+	Stratum       string // code of the couple's site; empty: the only one
+	Number        int    // in the order of its stratum, from 1; 0: drawn elsewhere
 }
 
 func (c AssignArm) Target() Target { return Target{c.Study, c.Couple} }
@@ -66,6 +78,7 @@ func (c AssignArm) decide(p Past) ([]Event, error) {
 	}
 	_, known := find(p.Study.Protocol.Arms, func(a Arm) bool { return a.Code == c.Arm })
 	k.that(known, "arm", "there is no arm %q", c.Arm)
+	k.that(c.Number >= 0, "number", "number %d of the order; expected 1 or more", c.Number)
 	if err := k.err(); err != nil {
 		return nil, err
 	}
@@ -75,7 +88,14 @@ func (c AssignArm) decide(p Past) ([]Event, error) {
 		}
 		return nil, refuse(Conflict, "arm", "chance has decided already, and decides once")
 	}
-	return []Event{ArmAssigned{c.Role, c.Arm}}, nil
+	if c.Number > 0 {
+		if planned, err := p.Study.Draw(c.Stratum, c.Number); err != nil {
+			return nil, err
+		} else if planned != c.Arm {
+			return nil, refuse(Conflict, "arm", "this is not what was drawn for number %d", c.Number)
+		}
+	}
+	return []Event{ArmAssigned{c.Role, c.Arm, c.Stratum, c.Number}}, nil
 }
 
 // HoldSession records that a session took place.

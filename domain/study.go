@@ -15,6 +15,8 @@ type Study struct {
 	Protocol    Protocol // the version in force; Version 0 before the first is published
 	Instruments map[InstrumentRef]Instrument
 	Models      map[string]ChangeModel // that the study follows, by name
+
+	seed []byte // from which arms are drawn; nil before SeedRandomisation
 }
 
 // Simulation marks a study whose data a program made, and says what was put in. A study that
@@ -52,6 +54,8 @@ func (s *Study) Apply(e Event) {
 		set(&s.Models, e.Model.Name, e.Model)
 	case ModelRetired:
 		delete(s.Models, e.Name)
+	case RandomisationSeeded:
+		s.seed = e.Seed
 	}
 }
 
@@ -210,8 +214,8 @@ func (c PublishProtocol) decide(p Past) ([]Event, error) {
 		need(d.Instruments, "diaries")
 	}
 	p.Study.checkShowings(next, &k)
-	for _, m := range next.Analyses {
-		k.add(m.check())
+	if now.Randomise != nil {
+		k.that(reflect.DeepEqual(now.Randomise, next.Randomise) && reflect.DeepEqual(now.Arms, next.Arms), "arms", "couples may have been randomised to the arms by this plan, so it must stay")
 	}
 	if err := k.err(); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"runtime"
 
 	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
 
 	"asem/domain"
 )
@@ -84,6 +85,14 @@ func (s *Store) matches(ctx context.Context, secret, hash string) (bool, error) 
 // peppered makes a stolen table of hashes worthless without the master key. That matters for PINs: there are few of them.
 func (s *Store) peppered(secret string) string {
 	return base64.RawStdEncoding.EncodeToString(s.Keyed("password", secret))
+}
+
+// decoy returns a hash of nothing that anybody knows. It takes as long to compare with as any other.
+func decoy() string {
+	random := make([]byte, cost.SaltLength+cost.KeyLength)
+	_, _ = rand.Read(random) // never fails
+	text := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, cost.Memory, cost.Iterations, cost.Parallelism, text(random[:cost.SaltLength]), text(random[cost.SaltLength:]))
 }
 
 // turn waits for a place to hash.

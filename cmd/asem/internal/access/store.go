@@ -163,12 +163,10 @@ func (s *Store) migrate(ctx context.Context, d goose.Dialect) error {
 // furnished reads what a store needs before it can serve.
 func (s *Store) furnished(ctx context.Context) (*Store, error) {
 	var err error
-	if s.pepper, err = s.openPepper(ctx); err == nil {
-		s.decoy, err = s.hash(ctx, randomText())
-	}
-	if err != nil {
+	if s.pepper, err = s.openPepper(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.decoy = decoy()
 	return s, nil
 }
 
