@@ -45,9 +45,15 @@ type server struct {
 }
 
 // New returns the pages.
-func New(c Config) http.Handler {
-	s := &server{c, template.Must(template.ParseFS(files, "pages/*.html")), make(chan struct{}, linksAtOnce), nil}
+func New(c Config) http.Handler { return newServer(c).handler() }
+
+func newServer(c Config) *server {
+	s := &server{Config: c, pages: template.Must(template.ParseFS(files, "pages/*.html")), links: make(chan struct{}, linksAtOnce)}
 	s.journal = newJournal(s)
+	return s
+}
+
+func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, p := range s.table() {
 		mux.Handle(p.pattern, p.open(s))

@@ -34,7 +34,6 @@ func english() *Language {
 			"today.next.wave":   "The next questionnaires open on %s.",
 			"today.over":        "There is nothing more to come. Thank you for taking part.",
 			"today.withdrawn":   "You no longer take part, so nothing is asked of you. What you gave before stays where it is unless you ask for it to be erased.",
-			"today.stopped":     "Nothing more is asked of you.",
 			"today.unagreed":    "You have not agreed to anything that asks questions. You can change that under My choices.",
 			"today.start":       "Start",
 			"today.continue":    "Continue",
@@ -71,11 +70,10 @@ func english() *Language {
 			"install.text":      "It then opens like an app, under the name “Journal”.",
 
 			// Kinds of forms.
-			"form.diary":    "Diary",
-			"form.wave":     "Questionnaire",
-			"form.note":     "A few words",
-			"form.diaryOf":  "Diary for %s",
-			"form.untitled": "Questions",
+			"form.diary":   "Diary",
+			"form.wave":    "Questionnaire",
+			"form.note":    "A few words",
+			"form.diaryOf": "Diary for %s",
 
 			// A form.
 			"form.progress":        "Question %d of %d",
@@ -84,7 +82,6 @@ func english() *Language {
 			"error.emailTaken":     "This address cannot be used here. Please enter one that only you read.",
 			"form.tap":             "Tap an answer to go on to the next question.",
 			"form.skip":            "I would rather not answer",
-			"form.choose":          "Choose one",
 			"form.number":          "A whole number from %d to %d",
 			"form.characters":      count{One: "At most %d character", Other: "At most %d characters"},
 			"form.send":            "Send",
@@ -101,7 +98,6 @@ func english() *Language {
 			"error.range":          "Expected a whole number from %d to %d.",
 			"error.twice":          "Two answers came for this question; please choose one.",
 			"error.long":           count{One: "This is longer than %d character.", Other: "This is longer than %d characters."},
-			"error.prefix":         "Please check:",
 			"moment":               "Is this a good moment?",
 			"moment.text":          "The next questions are personal. It is best to be alone, with nobody able to see the screen.",
 			"moment.yes":           "Yes, show me the questions",
@@ -109,12 +105,10 @@ func english() *Language {
 			"received":             "Received at %s",
 			"received.thanks":      "Thank you. Your answers have arrived.",
 			"received.late":        "They came after the time was up and are marked as late.",
-			"received.again":       "We had these answers already; nothing was stored twice.",
 			"received.next":        "Go on to the next part",
 			"received.help":        "If something weighs on you, you can talk to someone at any time.",
 			"kept":                 "You sent this before",
 			"kept.text":            "What you sent first, on %s, is kept. The answers you have just sent are different and were not stored.",
-			"kept.textPlain":       "What you sent first is kept. The answers you have just sent are different and were not stored.",
 			"closed":               "This is not open",
 			"closed.early":         "It opens on %s.",
 			"closed.over":          "It closed on %s.",
@@ -183,7 +177,6 @@ func english() *Language {
 			"pairing.yes":    "Yes, that is right",
 			"pairing.no":     "No, something is wrong",
 			"pairing.noText": "Please do not go on. Tell the team that invited you; nothing has been stored.",
-			"welcome.done":   "You are ready",
 
 			// Own entries.
 			"own":            "My entries",

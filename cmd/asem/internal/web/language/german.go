@@ -34,7 +34,6 @@ func german() *Language {
 			"today.next.wave":   "Die nächsten Fragebögen öffnen am %s.",
 			"today.over":        "Es kommt nichts mehr. Vielen Dank, dass Sie teilgenommen haben.",
 			"today.withdrawn":   "Sie nehmen nicht mehr teil, darum werden Sie nichts mehr gefragt. Was Sie früher angegeben haben, bleibt erhalten, außer Sie verlangen die Löschung.",
-			"today.stopped":     "Sie werden nichts mehr gefragt.",
 			"today.unagreed":    "Sie haben nichts zugestimmt, wozu Fragen gestellt werden. Unter Auswahl können Sie das ändern.",
 			"today.start":       "Beginnen",
 			"today.continue":    "Fortsetzen",
@@ -71,11 +70,10 @@ func german() *Language {
 			"install.text":      "Es öffnet sich dann wie eine App, unter dem Namen „Journal“.",
 
 			// Kinds of forms.
-			"form.diary":    "Tagebuch",
-			"form.wave":     "Fragebogen",
-			"form.note":     "Ein paar Worte",
-			"form.diaryOf":  "Tagebuch für %s",
-			"form.untitled": "Fragen",
+			"form.diary":   "Tagebuch",
+			"form.wave":    "Fragebogen",
+			"form.note":    "Ein paar Worte",
+			"form.diaryOf": "Tagebuch für %s",
 
 			// A form.
 			"form.progress":        "Frage %d von %d",
@@ -84,7 +82,6 @@ func german() *Language {
 			"error.emailTaken":     "Diese Adresse kann hier nicht verwendet werden. Bitte geben Sie eine an, die nur Sie lesen.",
 			"form.tap":             "Tippen Sie auf eine Antwort, dann kommt die nächste Frage.",
 			"form.skip":            "Das möchte ich nicht beantworten",
-			"form.choose":          "Bitte auswählen",
 			"form.number":          "Eine ganze Zahl von %d bis %d",
 			"form.characters":      count{One: "Höchstens %d Zeichen", Other: "Höchstens %d Zeichen"},
 			"form.send":            "Senden",
@@ -101,7 +98,6 @@ func german() *Language {
 			"error.range":          "Erwartet wird eine ganze Zahl von %d bis %d.",
 			"error.twice":          "Zu dieser Frage kamen zwei Antworten; bitte wählen Sie eine.",
 			"error.long":           count{One: "Das ist länger als %d Zeichen.", Other: "Das ist länger als %d Zeichen."},
-			"error.prefix":         "Bitte prüfen:",
 			"moment":               "Passt es gerade?",
 			"moment.text":          "Die nächsten Fragen sind persönlich. Am besten sind Sie allein, und niemand kann auf den Bildschirm sehen.",
 			"moment.yes":           "Ja, zeigen Sie mir die Fragen",
@@ -109,12 +105,10 @@ func german() *Language {
 			"received":             "Angekommen um %s Uhr",
 			"received.thanks":      "Vielen Dank. Ihre Antworten sind angekommen.",
 			"received.late":        "Sie kamen nach Ablauf der Zeit und sind als verspätet vermerkt.",
-			"received.again":       "Diese Antworten hatten wir schon; nichts wurde doppelt gespeichert.",
 			"received.next":        "Weiter zum nächsten Teil",
 			"received.help":        "Wenn Sie etwas belastet, können Sie jederzeit mit jemandem sprechen.",
 			"kept":                 "Das haben Sie schon gesendet",
 			"kept.text":            "Es bleibt bei dem, was Sie zuerst gesendet haben, am %s. Die Antworten von eben sind andere und wurden nicht gespeichert.",
-			"kept.textPlain":       "Es bleibt bei dem, was Sie zuerst gesendet haben. Die Antworten von eben sind andere und wurden nicht gespeichert.",
 			"closed":               "Das ist nicht offen",
 			"closed.early":         "Es öffnet am %s.",
 			"closed.over":          "Es wurde am %s geschlossen.",
@@ -183,7 +177,6 @@ func german() *Language {
 			"pairing.yes":    "Ja, das stimmt",
 			"pairing.no":     "Nein, etwas stimmt nicht",
 			"pairing.noText": "Bitte machen Sie nicht weiter. Sagen Sie es dem Team, das Sie eingeladen hat; es wurde nichts gespeichert.",
-			"welcome.done":   "Alles ist bereit",
 
 			// Own entries.
 			"own":            "Meine Einträge",

@@ -34,7 +34,6 @@ func hebrew() *Language {
 			"today.next.wave":   "השאלונים הבאים ייפתחו ב%s.",
 			"today.over":        "לא יגיע עוד דבר. תודה על ההשתתפות.",
 			"today.withdrawn":   "אינכם משתתפים עוד, ולכן לא תישאלו דבר. מה שמסרתם קודם יישמר, אלא אם תבקשו למחוק אותו.",
-			"today.stopped":     "לא תישאלו עוד דבר.",
 			"today.unagreed":    "לא הסכמתם לשום חלק שיש בו שאלות. אפשר לשנות זאת תחת הבחירות שלי.",
 			"today.start":       "התחלה",
 			"today.continue":    "המשך",
@@ -71,11 +70,10 @@ func hebrew() *Language {
 			"install.text":      "אז הוא נפתח כמו יישום, בשם ״יומן״.",
 
 			// Kinds of forms.
-			"form.diary":    "יומן",
-			"form.wave":     "שאלון",
-			"form.note":     "כמה מילים",
-			"form.diaryOf":  "יומן של %s",
-			"form.untitled": "שאלות",
+			"form.diary":   "יומן",
+			"form.wave":    "שאלון",
+			"form.note":    "כמה מילים",
+			"form.diaryOf": "יומן של %s",
 
 			// A form.
 			"form.progress":        "שאלה %d מתוך %d",
@@ -84,7 +82,6 @@ func hebrew() *Language {
 			"error.emailTaken":     "אי אפשר להשתמש כאן בכתובת הזאת. אנא הזינו כתובת שרק אתם קוראים.",
 			"form.tap":             "הקישו על תשובה כדי לעבור לשאלה הבאה.",
 			"form.skip":            "מעדיפים לא לענות",
-			"form.choose":          "בחירה",
 			"form.number":          "מספר שלם מ־%d עד %d",
 			"form.characters":      count{One: "לכל היותר תו אחד", Two: "לכל היותר שני תווים", Other: "לכל היותר %d תווים"},
 			"form.send":            "שליחה",
@@ -101,7 +98,6 @@ func hebrew() *Language {
 			"error.range":          "נדרש מספר שלם מ־%d עד %d.",
 			"error.twice":          "הגיעו שתי תשובות לשאלה הזאת; אנא בחרו אחת.",
 			"error.long":           count{One: "הטקסט ארוך מתו אחד.", Two: "הטקסט ארוך משני תווים.", Other: "הטקסט ארוך מ־%d תווים."},
-			"error.prefix":         "אנא בדקו:",
 			"moment":               "האם זה רגע מתאים?",
 			"moment.text":          "השאלות הבאות אישיות. מוטב להיות לבד, בלי שמישהו יכול לראות את המסך.",
 			"moment.yes":           "כן, הציגו לי את השאלות",
@@ -109,12 +105,10 @@ func hebrew() *Language {
 			"received":             "התקבל בשעה %s",
 			"received.thanks":      "תודה. התשובות שלכם הגיעו.",
 			"received.late":        "הן הגיעו אחרי שהזמן עבר ומסומנות כמאוחרות.",
-			"received.again":       "התשובות האלה כבר היו אצלנו; דבר לא נשמר פעמיים.",
 			"received.next":        "מעבר לחלק הבא",
 			"received.help":        "אם משהו מכביד עליכם, אפשר לדבר עם מישהו בכל עת.",
 			"kept":                 "כבר שלחתם את זה",
 			"kept.text":            "מה ששלחתם תחילה, ב%s, נשמר. התשובות ששלחתם כעת שונות ולא נשמרו.",
-			"kept.textPlain":       "מה ששלחתם תחילה נשמר. התשובות ששלחתם כעת שונות ולא נשמרו.",
 			"closed":               "זה אינו פתוח",
 			"closed.early":         "ייפתח ב%s.",
 			"closed.over":          "נסגר ב%s.",
@@ -183,7 +177,6 @@ func hebrew() *Language {
 			"pairing.yes":    "כן, זה נכון",
 			"pairing.no":     "לא, משהו אינו נכון",
 			"pairing.noText": "אנא אל תמשיכו. ספרו לצוות שהזמין אתכם; דבר לא נשמר.",
-			"welcome.done":   "הכול מוכן",
 
 			// Own entries.
 			"own":            "הרשומות שלי",
