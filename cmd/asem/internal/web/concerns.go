@@ -80,9 +80,9 @@ func (s *server) concerns(w http.ResponseWriter, r *http.Request, u access.Staff
 type concernBody struct {
 	studyPage
 	concernRow
-	Lines []string // what was written or answered
-	At    time.Time
-	Text  bool // it is a note
+	Lines   []string // what was written or answered
+	Written time.Time
+	Text    bool // it is a note
 }
 
 // readConcern records who looks, and then shows what was written or answered.
@@ -123,7 +123,7 @@ func (s *server) readConcern(w http.ResponseWriter, r *http.Request, u access.St
 		answer, _ := past.Couple.Answer(c.Role, c.Occasion, c.Instrument, c.Item)
 		b.Lines = answerLines(past.Study, c.Instrument, c.Item, answer)
 	} else if n, ok := past.Couple.Note(c.Role, c.Occasion, c.Prompt); ok {
-		b.Lines, b.At, b.Text = []string{n.Text}, n.WrittenAt, true
+		b.Lines, b.Written, b.Text = []string{n.Text}, n.WrittenAt, true
 	}
 	s.staffPage(w, http.StatusOK, "concern.html", "For clinicians", u.Name, b)
 }
