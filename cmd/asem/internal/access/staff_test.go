@@ -26,10 +26,10 @@ func onceOf(t *testing.T, e Enrolment, at time.Time) string {
 	return code
 }
 
-// enrol makes a user who is set up.
-func enrol(t *testing.T, p place, s *Store, name, study string, role domain.ActorRole) Enrolment {
+// enrol makes a user of study S who is set up.
+func enrol(t *testing.T, p place, s *Store, name string, role domain.ActorRole) Enrolment {
 	t.Helper()
-	_, setup, err := s.AddUser(t.Context(), name, study, role)
+	_, setup, err := s.AddUser(t.Context(), name, "S", role)
 	require.NoError(t, err)
 	e, err := s.BeginSetup(t.Context(), setup, here(250))
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestRoles(t *testing.T) {
 			_, _, err := s.AddUser(ctx, bad[0], "S", domain.ActorRole(bad[1]))
 			assert.Equal(t, domain.Invalid, domain.CodeOf(err), bad)
 		}
-		enrol(t, p, s, "bo", "S", domain.ActorCoder)
+		enrol(t, p, s, "bo", domain.ActorCoder)
 		u, setup, err := s.AddUser(ctx, "bo", "T", domain.ActorResearcher)
 		require.NoError(t, err)
 		assert.Empty(t, setup, "who has a password needs no link")
@@ -132,7 +132,7 @@ func TestRoles(t *testing.T) {
 func TestStaffAccountsEnd(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, p place) {
 		s, ctx := p.open(), t.Context()
-		e := enrol(t, p, s, "cleo", "S", domain.ActorClinician)
+		e := enrol(t, p, s, "cleo", domain.ActorClinician)
 		signIn := func(e Enrolment) (Staff, error) {
 			p.clock.pass(time.Minute)
 			return s.SignInStaff(ctx, "cleo", goodPassword, onceOf(t, e, p.clock.now()), here(1))
@@ -174,7 +174,7 @@ func TestStaffAccountsEnd(t *testing.T) {
 func TestOneTimePasswordInARace(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, p place) {
 		stores := []*Store{p.open(), p.open()}
-		e := enrol(t, p, stores[0], "dan", "S", domain.ActorCoder)
+		e := enrol(t, p, stores[0], "dan", domain.ActorCoder)
 		once := onceOf(t, e, p.clock.now())
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -200,7 +200,7 @@ func TestOneTimePasswordInARace(t *testing.T) {
 func TestLimits(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, p place) {
 		s, ctx := p.open(), t.Context()
-		e := enrol(t, p, s, "eva", "S", domain.ActorCoder)
+		e := enrol(t, p, s, "eva", domain.ActorCoder)
 		for _, name := range []string{"eva", "nobody"} {
 			for i := range perStaff.burst {
 				_, err := s.SignInStaff(ctx, name, "wrong", "000000", here(byte(i)))
@@ -244,7 +244,7 @@ func newBrowser(t *testing.T, s *Store) *browser {
 	}), map[string]string{}}
 }
 
-func (b *browser) visit(do http.HandlerFunc) *http.Response {
+func (b *browser) visit(do http.HandlerFunc) []*http.Cookie {
 	b.t.Helper()
 	r := httptest.NewRequestWithContext(b.t.Context(), http.MethodPost, "/", nil)
 	for name, value := range b.jar {
@@ -259,7 +259,7 @@ func (b *browser) visit(do http.HandlerFunc) *http.Response {
 			delete(b.jar, c.Name)
 		}
 	}
-	return res
+	return res.Cookies()
 }
 
 func (b *browser) staff() (u Staff) {

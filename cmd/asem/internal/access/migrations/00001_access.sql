@@ -41,6 +41,24 @@ CREATE TABLE participant (
 );
 CREATE INDEX participant_by_email ON participant (email);
 
+-- An open invitation to a study: who has the link may join as the first of a couple.
+CREATE TABLE invitation (
+	token   BYTEA  NOT NULL PRIMARY KEY, -- hash
+	study   TEXT   NOT NULL,
+	expires BIGINT NOT NULL,
+	places  BIGINT NOT NULL              -- how many couples may still join by it
+);
+
+-- A place in a couple that waits for the partner.
+CREATE TABLE place (
+	code    BYTEA  NOT NULL PRIMARY KEY, -- keyed hash
+	study   TEXT   NOT NULL,
+	couple  TEXT   NOT NULL,
+	role    TEXT   NOT NULL,
+	expires BIGINT NOT NULL,
+	UNIQUE (study, couple, role)
+);
+
 CREATE TABLE session (
 	token   TEXT   NOT NULL PRIMARY KEY, -- hash
 	owner   TEXT   NOT NULL,
@@ -59,6 +77,8 @@ CREATE TABLE attempt (
 -- +goose Down
 DROP TABLE attempt;
 DROP TABLE session;
+DROP TABLE place;
+DROP TABLE invitation;
 DROP TABLE participant;
 DROP TABLE staff_role;
 DROP TABLE staff;
