@@ -289,7 +289,7 @@ func TestUserCommand(t *testing.T) {
 	}
 }
 
-// Who is erased can sign in no more, and a new master key locks nobody out.
+// Who is erased can sign in no more, neither where an older backup is restored; and neither a new master key nor a restore locks anybody else out.
 func TestErasedPersonsCannotSignIn(t *testing.T) {
 	dir := t.TempDir()
 	s := storage{Data: filepath.Join(dir, "data")}
@@ -301,13 +301,23 @@ func TestErasedPersonsCannotSignIn(t *testing.T) {
 		theirs, e = a.IssueCode(t.Context(), access.Participant{Study: "S", Couple: "1", Role: "B"})
 		require.NoError(t, errors.Join(err, e))
 	})
+	backups, before, restored := filepath.Join(dir, "backups"), filepath.Join(dir, "before"), filepath.Join(dir, "restored")
+	must(t, "backup", backups, "--data", s.Data)
 	must(t, "key", "rotate", "--data", s.Data)
-	must(t, "key", "forget", "--data", s.Data)
-	must(t, "erase", "--data", s.Data, "--study", "S", "--couple", "1", "--role", "A", "--yes-erase-for-good")
-	base := serveOn(t, "--data", s.Data)
-	res, _ := newWho(t, base).do(t, http.MethodPost, "/in", url.Values{"code": {mine.Code.String()}, "pin": {mine.PIN}})
-	assert.Equal(t, http.StatusUnauthorized, res.status)
-	newWho(t, base).comeIn(t, theirs)
+	must(t, "key", "forget", "--data", s.Data, "--backups", backups)
+	must(t, "backup", backups, "--data", s.Data) // the one before cannot be read any more
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	last := slices.Max(files)
+	must(t, "restore", last, "--data", before, "--master-key-file", filepath.Join(s.Data, "keys"))
+	must(t, "erase", "--data", s.Data, "--study", "S", "--couple", "1", "--role", "A", "--backups", backups, "--yes-erase-for-good")
+	must(t, "restore", last, "--data", restored, "--master-key-file", filepath.Join(s.Data, "keys"))
+	for data, status := range map[string]int{before: http.StatusSeeOther, s.Data: http.StatusUnauthorized, restored: http.StatusUnauthorized} {
+		base := serveOn(t, "--data", data, "--master-key-file", filepath.Join(s.Data, "keys"))
+		res, _ := newWho(t, base).do(t, http.MethodPost, "/in", url.Values{"code": {mine.Code.String()}, "pin": {mine.PIN}})
+		assert.Equal(t, status, res.status, data)
+		newWho(t, base).comeIn(t, theirs)
+	}
 
 	_, message, code := asem(t, "serve", "--data", s.Data, "--proxy", "nonsense")
 	assert.Equal(t, 2, code)
