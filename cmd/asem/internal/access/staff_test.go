@@ -57,6 +57,14 @@ func TestStaffFromLinkToSignIn(t *testing.T) {
 		again, err := p.open().BeginSetup(ctx, setup, here(1))
 		require.NoError(t, err)
 		assert.Equal(t, e, again, "a page that is loaded again shows the same")
+		lost := setup
+		_, setup, err = s.AddUser(ctx, "anabel", "DEMO", domain.ActorCoordinator)
+		require.NoError(t, err)
+		_, err = s.BeginSetup(ctx, lost, here(1))
+		assert.True(t, Refused(err), "only the last link works: %v", err)
+		e, err = s.BeginSetup(ctx, setup, here(1))
+		require.NoError(t, err)
+		assert.NotEqual(t, again.Secret, e.Secret, "whoever had the first link has seen the first key")
 		_, err = s.SignInStaff(ctx, "anabel", "", onceOf(t, e, p.clock.now()), here(1))
 		assert.True(t, Refused(err), "nobody comes in before a password is set: %v", err)
 
