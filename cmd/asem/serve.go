@@ -57,7 +57,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	}
 	who := &tokenFile{path: c.tokenFile()}
 	return c.withWhatStands(ctx, newLogger(io.err), func(h *house) error {
-		s := serving{listen: c.Listen, url: strings.TrimSuffix(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
+		s := serving{listen: c.Listen, url: strings.TrimRight(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
 		if c.NATS != "" {
 			to, err := feed.ConnectNATS(c.NATS, c.NATSStream, c.NATSSubject)
 			if err != nil {

@@ -68,7 +68,11 @@ func (s *server) handler() http.Handler {
 	}
 	mux.Handle("GET /assets/v/{version}/{name}", s.journal.assets)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
-	return s.headers(http.NewCrossOriginProtection().Handler(mux))
+	guard := http.NewCrossOriginProtection()
+	if err := guard.AddTrustedOrigin(c.Base); err != nil { // a proxy may give this server another name
+		panic(err) // checked when the program started
+	}
+	return s.headers(guard.Handler(mux))
 }
 
 // table lists every page with who may open it, in reading order. A page without a policy does not compile.
@@ -149,7 +153,7 @@ func (s *server) headers(next http.Handler) http.Handler {
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		h.Set("Cache-Control", "no-cache")
 		if s.secure() {
-			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+			h.Set("Strict-Transport-Security", "max-age=63072000")
 		}
 		next.ServeHTTP(w, r)
 	})
