@@ -66,11 +66,3 @@ func (v View) readAssignments(ctx context.Context, within key, take func(Assignm
 			return err
 		})
 }
-
-// NextNumber returns the place in the order of a stratum that comes next, from 1.
-func (v View) NextNumber(ctx context.Context, study, stratum string) (int, error) {
-	last := 0
-	err := v.read(ctx, "the arms", `SELECT COALESCE(MAX(number), 0) FROM {arm} WHERE from_position <= $1 AND study = $2 AND stratum = $3`, []any{study, stratum},
-		func(scan scanner) error { return scan(&last) })
-	return last + 1, err
-}

@@ -36,6 +36,7 @@ type commands struct {
 	Restore    restoreCmd    `cmd:"" help:"Make a data folder or database from a backup."`
 	Key        keyCmd        `cmd:"" help:"Look after the master key."`
 	Erase      eraseCmd      `cmd:"" help:"Erase everything that was kept of one person."`
+	User       userCmd       `cmd:"" help:"Look after those who work in studies and sign in to its pages."`
 	Token      tokenCmd      `cmd:"" help:"Give a researcher a token to read a study."`
 
 	Version kong.VersionFlag `help:"Print the version."`

@@ -27,7 +27,9 @@ type effort struct {
 	seconds     float64
 }
 
-func (e effort) plus(f effort) effort { return effort{e.items + f.items, e.taps + f.taps, e.seconds + f.seconds} }
+func (e effort) plus(f effort) effort {
+	return effort{e.items + f.items, e.taps + f.taps, e.seconds + f.seconds}
+}
 
 func (e effort) times(n int) effort { return effort{e.items * n, e.taps * n, e.seconds * float64(n)} }
 
