@@ -25,16 +25,24 @@ func (r *reader) check() {
 	if !study.Exists() {
 		study.Apply(domain.StudyCreated{Code: code, Title: "a study", Zone: "Etc/UTC"})
 	}
-	if r.in.Study != nil {
-		for _, in := range r.in.Study.Instruments {
+	if now := r.in.Study; now != nil {
+		if r.plan.Code != now.Code {
+			r.wrong("study.code", "this is the plan of study %s; it cannot be published for study %s", yamltext.Clip(r.plan.Code), now.Code)
+		}
+		for _, in := range now.Instruments {
 			study.Apply(domain.InstrumentRegistered{Instrument: in})
 		}
+		study.Apply(domain.ProtocolPublished{Protocol: now.Protocol})
 	}
-	for _, in := range r.plan.Instruments {
-		study.Apply(domain.InstrumentRegistered{Instrument: in}) // each was validated
+	for i, in := range r.plan.Instruments {
+		_, err := domain.Decide(domain.Past{Study: &study}, domain.RegisterInstrument{Study: study.Code, Instrument: in})
+		for _, e := range yamltext.Refusals(err) {
+			r.wrong(r.listed[i], "%s", e.Message)
+		}
+		study.Apply(domain.InstrumentRegistered{Instrument: in})
 	}
 	p := r.plan.Protocol
-	p.Version = 1
+	p.Version = study.Protocol.Version + 1
 	r.decide(&study, domain.PublishProtocol{Study: study.Code, Protocol: p})
 	r.texts()
 	r.consents()
@@ -178,6 +186,9 @@ func (r *reader) warn() {
 		texts(yamltext.Element("tasks", i)+".text", t.Text)
 	}
 	asks := len(p.Diaries) > 0 || slices.ContainsFunc(p.Waves, func(w domain.Wave) bool { return len(w.Instruments) > 0 })
+	if now := r.in.Study; now != nil && (now.Title != r.plan.Title || now.Zone != r.plan.Zone) {
+		warn("study", "title and zone of a study stay as they were when it was created: %s, %s", now.Title, now.Zone)
+	}
 	if asks && len(p.Consents) == 0 {
 		warn("", "there are no consent forms, so that nobody can be asked anything here")
 	}
@@ -204,10 +215,7 @@ func (r *reader) warnInstruments(warn func(path, format string, args ...any)) {
 		}
 	}
 	for i, in := range r.plan.Instruments {
-		at := yamltext.Element("instruments", i)
-		if i >= len(r.file.Instruments) {
-			at = yamltext.Element("ownInstruments", i-len(r.file.Instruments))
-		}
+		at := r.listed[i]
 		if !asked[in.Ref()] {
 			warn(at, "%s is asked at no wave and in no diary", in.Ref())
 			continue

@@ -68,7 +68,9 @@ type reader struct {
 	in   Context
 	plan *Plan
 	refs map[string][]domain.InstrumentRef // by code: what waves and diaries may name
-	bad  map[string]bool                   // paths of which a problem was told: the domain need not tell it again
+
+	listed []string        // where each of the plan's instruments stands
+	bad    map[string]bool // paths of which a problem was told: the domain need not tell it again
 }
 
 // wrong notes a problem with the value at a path.
@@ -103,7 +105,7 @@ func (r *reader) instruments() {
 		}
 		seen[ref] = true
 		r.refs[ref.Code] = append(r.refs[ref.Code], ref)
-		r.plan.Instruments = append(r.plan.Instruments, in)
+		r.plan.Instruments, r.listed = append(r.plan.Instruments, in), append(r.listed, path)
 	}
 	if n := len(r.file.Instruments) + len(r.file.OwnInstruments); n > maxInstruments {
 		r.wrong("instruments", "there are %d instruments; expected at most %d", n, maxInstruments)

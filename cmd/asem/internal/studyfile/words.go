@@ -21,10 +21,10 @@ type moment struct {
 	early, late int // days
 }
 
-const momentForms = `expected "enrolment", "4 months", "14 days after joining", "session 5" or "2026-12-24", and then perhaps "+/- 21 days" or "-3/+14 days"`
+const momentForms = `expected "enrolment", "4 months", "14 days after joining", "session 5" or "2026-12-24", and then perhaps "+/- 21 days", "-3/+14 days" or "+14 days"`
 
 var (
-	windowPattern = regexp.MustCompile(`^(.*?)(?:\s*(?:\+/-|±)\s*(\d{1,4}) days?|\s*-\s*(\d{1,4})\s*/\s*\+\s*(\d{1,4}) days?)?$`)
+	windowPattern = regexp.MustCompile(`^(.*?)(?:\s*(?:\+/-|±)\s*(\d{1,4}) days?|\s+(?:-\s*(\d{1,4})\s*/\s*)?\+\s*(\d{1,4}) days?)?$`)
 	afterPattern  = regexp.MustCompile(`^(\d{1,4}(?:\.\d+)?) (day|week|month|year)s?(?: after (enrolment|joining))?$`)
 	sessionForm   = regexp.MustCompile(`^session (\d{1,4})$`)
 	startPattern  = regexp.MustCompile(`^(?:(\d{1,4}(?:\.\d+)?) months?)?(?:(?:^| and | )(\d{1,4}) (day|week)s?)?$`)
@@ -132,6 +132,8 @@ func (m moment) String() string {
 		return s
 	case m.early == m.late:
 		return s + " +/- " + plural(m.early, "day")
+	case m.early == 0:
+		return s + " +" + plural(m.late, "day")
 	}
 	return fmt.Sprintf("%s -%d/+%s", s, m.early, plural(m.late, "day"))
 }
