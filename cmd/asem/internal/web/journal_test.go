@@ -393,7 +393,7 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	s.clock.set(on(1, 20, 30))
 	form := expired.filled(url.Values{"signin-code": {string(s.codes["B"].Code)}, "signin-pin": {s.codes["B"].PIN}})
 	other := s.visitor().post("/me/f/"+diary, form)
-	assert.Equal(t, http.StatusNotFound, other.status)
+	assert.Equal(t, http.StatusConflict, other.status)
 	assert.Contains(t, other.body, "Nothing was sent or stored")
 	assert.Empty(t, s.entries("B"))
 
