@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ type study struct {
 	access *access.Store
 	clock  *clock
 	base   string
+	down   atomic.Bool // the connection to the server is broken
 	codes  map[domain.Role]access.Credential
 }
 
@@ -153,7 +155,15 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	mux.Handle("/", handler)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.down.Load() {
+			if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	s.base = server.URL
 	for _, role := range []domain.Role{"A", "B"} {
