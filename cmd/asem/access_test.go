@@ -108,6 +108,9 @@ func (v *who) comeIn(t *testing.T, c access.Credential) {
 // examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO.
 var examplePaths = map[string]string{
 	"GET /in/link/{token}": "/in/link/x",
+	"GET /me/f/{id}":       "/me/f/aaaaaaaaaaaaaaaaaaaaaaaa",
+	"POST /me/f/{id}":      "/me/f/aaaaaaaaaaaaaaaaaaaaaaaa",
+	"/me/":                 "/me/there/is/no/such/page",
 	"/staff/":              "/staff/there/is/no/such/page",
 	"/":                    "/there/is/no/such/page",
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ type study struct {
 	access *access.Store
 	clock  *clock
 	base   string
+	down   atomic.Bool // the connection to the server is broken
 	codes  map[domain.Role]access.Credential
 }
 
@@ -155,7 +157,15 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	mux.Handle("/", handler)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.down.Load() {
+			if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	s.base = server.URL
 	for _, role := range []domain.Role{"A", "B"} {
@@ -406,7 +416,7 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	s.clock.set(on(1, 20, 30))
 	form := expired.filled(url.Values{"signin-code": {string(s.codes["B"].Code)}, "signin-pin": {s.codes["B"].PIN}})
 	other := s.visitor().post("/me/f/"+diary, form)
-	assert.Equal(t, http.StatusNotFound, other.status)
+	assert.Equal(t, http.StatusConflict, other.status)
 	assert.Contains(t, other.body, "Nothing was sent or stored")
 	assert.Empty(t, s.entries("B"))
 

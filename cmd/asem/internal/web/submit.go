@@ -254,7 +254,7 @@ func (v *visit) take() {
 	}
 	p, ok := v.find(v.r.PathValue("id"))
 	if !ok {
-		v.end(http.StatusNotFound, "other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})
+		v.end(http.StatusConflict, "other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})
 		return
 	}
 	command, err := uuid.Parse(v.r.PostForm.Get("command"))
