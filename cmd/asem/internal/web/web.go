@@ -69,7 +69,7 @@ func (s *server) handler() http.Handler {
 	mux.Handle("GET /assets/v/{version}/{name}", s.journal.assets)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	guard := http.NewCrossOriginProtection()
-	if err := guard.AddTrustedOrigin(c.Base); err != nil { // a proxy may give this server another name
+	if err := guard.AddTrustedOrigin(s.Base); err != nil { // a proxy may give this server another name
 		panic(err) // checked when the program started
 	}
 	return s.headers(guard.Handler(mux))
