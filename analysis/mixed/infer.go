@@ -42,6 +42,8 @@ type Fit struct {
 	vcov      *mat.SymDense // asymptotic covariance of theta
 	kr        *kenwardRoger // with Kenward-Roger degrees of freedom only
 	contained []float64     // degrees of freedom of each fixed effect, with containment only
+
+	unidentified bool
 }
 
 // Parameter is one fixed effect.
@@ -105,7 +107,7 @@ func (m *Model) result(s *search) *Fit {
 	f := &Fit{
 		Names: m.design.xNames, LogLik: s.ll, Method: m.spec.Method, Rows: m.stats.n, Missing: m.design.missing,
 		Couples: m.couples(), Dropped: m.design.dropped, NParams: p + m.cov.params, Convergence: s.conv,
-		model: m, theta: s.theta, hess: s.around.observed, work: s.w,
+		model: m, theta: s.theta, hess: s.around.observed, work: s.w, unidentified: s.unidentified,
 	}
 	n := float64(f.Rows)
 	if m.spec.Method == REML {
@@ -182,8 +184,7 @@ func (f *Fit) covariances() {
 	s2 := m.scale.y * m.scale.y
 	for t, term := range m.design.random {
 		q := len(term.names)
-		g := make([]float64, q*q)
-		m.cov.g(t, f.theta, g)
+		g := m.g(t, f.theta)
 		for i := range g {
 			g[i] *= s2
 		}
@@ -206,7 +207,7 @@ func (f *Fit) covariances() {
 	case SerialAR1:
 		f.Residual.Phi = math.Tanh(f.theta[i])
 	case SerialCAR1:
-		f.Residual.Tau = math.Exp(f.theta[i])
+		f.Residual.Tau = m.timeUnit * math.Exp(f.theta[i])
 	}
 }
 

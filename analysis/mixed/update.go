@@ -217,7 +217,7 @@ func (m *Model) change(d *design, sign float64) bool {
 	blas64.Trsm(blas.Right, blas.NoTrans, 1, blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}, x)
 	var key []byte
 	rows := make([]float64, 0, s.maxRows*(p+1))
-	for i, l := range layouts(m.spec, d) {
+	for i, l := range m.layouts(d) {
 		rows = rows[:0]
 		for r := d.bounds[i]; r < d.bounds[i+1]; r++ {
 			rows = append(append(rows, d.x[r*p:r*p+p]...), y[r]/m.scale.y)
