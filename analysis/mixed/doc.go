@@ -12,7 +12,7 @@
 //   - [Model.Update] and [Model.FitFrom]: the same as a study goes on, at the cost of the couples that changed
 //   - [Fit.Contrast], [Fit.Test], [Fit.TypeIII], [LikelihoodRatio]: hypotheses; [Fit.Robust]: without trust in the covariance
 //   - [Fit.Profile] and [Fit.Bootstrap]: intervals, also of the covariance parameters in [Fit.Components]
-//   - [Fit.Predict], [Fit.Trajectories], [Fit.GroupEffects]: what the model expects
+//   - [Fit.Predict], [Fit.Trajectories]: what the model expects of everybody; [Fit.GroupEffects], [Fit.Curves]: of this couple
 //   - [Fit.Residuals], [Fit.Influence], [Fit.Explained]: how well it fits
 //
 // Each fit is deterministic, whatever the order of the rows. A Fit may be used by several goroutines. The package reads no

@@ -93,6 +93,25 @@ type ResidualFit struct {
 // Model returns the model that was fitted.
 func (f *Fit) Model() *Model { return f.model }
 
+// fewUnits is below how many independent units intervals without a small-sample adjustment are noticeably too narrow (see Measured in
+// the package documentation).
+const fewUnits = 100
+
+// Advice says what a reader should know of the inference although nothing is wrong with the fit, in a sentence; empty if nothing. With few
+// couples (or sites) and a covariance that was estimated, the standard errors take it for known and are too small (Kenward & Roger 1997).
+func (f *Fit) Advice() string {
+	m := f.model
+	units, what := m.stats.couples, "couples"
+	if m.spec.Site != "" {
+		what = m.spec.Site + " units"
+	}
+	if !f.Converged || m.spec.DF == DFKenwardRoger || units >= fewUnits || len(m.design.random) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("with %d %s, intervals with %s degrees of freedom can be too narrow, as they take the estimated covariance for known; "+
+		"kenward-roger (with REML) does not", units, what, m.spec.DF)
+}
+
 // couples counts the couples with a complete row.
 func (m *Model) couples() int {
 	if m.spec.Site != "" {

@@ -83,6 +83,9 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	return m, nil
 }
 
+// Level returns the level of confidence intervals, in (0, 1).
+func (m *Model) Level() float64 { return m.spec.Level }
+
 // maxUnit bounds the order of V: memory grows with its square and time with its cube.
 const maxUnit = 2000
 
