@@ -147,7 +147,13 @@ func flatness(e *mat.SymDense, keep []int) (condition float64, along []int) {
 	var vectors mat.Dense
 	eig.VectorsTo(&vectors)
 	for a, i := range keep {
-		if math.Abs(vectors.At(a, 0)) > 0.1 {
+		share := 0.0 // of the parameter in all flat directions, for which of these come first is up to rounding
+		for e, x := range values {
+			if x <= zeroInformation*high {
+				share += vectors.At(a, e) * vectors.At(a, e)
+			}
+		}
+		if share > 0.01 {
 			along = append(along, i)
 		}
 	}
