@@ -16,6 +16,8 @@ type basis struct {
 	q   int
 	b   []float64 // q x q, row-major
 	own []float64 // root mean square of each column of Z beyond what the others of the term say of it
+	// poor says that a column is zero or that others determine it, as in a study that just began.
+	poor bool
 }
 
 // newBasis returns the basis for Z (n x q, row-major). Columns that others determine are left as they are, but for their units.
@@ -33,10 +35,12 @@ func newBasis(z []float64, q int, diag bool) basis {
 		out.own[j] = 1
 		if rms := column(z, j); rms > 0 {
 			out.own[j] = rms
+		} else {
+			out.poor = true
 		}
 		out.b[j*q+j] = 1 / out.own[j]
 	}
-	if diag || q == 1 {
+	if diag || q == 1 || out.poor {
 		return out
 	}
 	// Gram-Schmidt, twice for what rounding leaves; every step is made on B as well.
@@ -60,6 +64,7 @@ func newBasis(z []float64, q int, diag bool) basis {
 			}
 			length := column(star, j)
 			if !(length > 1e-12) {
+				out.poor = true
 				return out
 			}
 			for at := j; at < len(star); at += q {
@@ -164,7 +169,7 @@ func (m *Model) rebase() {
 	for _, t := range m.design.random {
 		m.bases = append(m.bases, newBasis(t.z, len(t.names), t.diag))
 	}
-	m.timeUnit = 1
+	m.timeUnit, m.timed = 1, true
 	if m.spec.Residual.Serial != SerialCAR1 {
 		return
 	}
@@ -176,7 +181,7 @@ func (m *Model) rebase() {
 			gaps++
 		}
 	}
-	if gaps > 0 {
+	if m.timed = gaps > 0; m.timed {
 		m.timeUnit = sum / float64(gaps)
 	}
 }

@@ -24,6 +24,7 @@ type Model struct {
 	roles  []string // levels of the role column, empty if there is none
 
 	timeUnit float64 // of the times between a couple's occasions, in units of the time column
+	timed    bool    // there is such a time, or none is needed
 
 	later   *later // of a model that was updated
 	updates int    // of couples since it was made
