@@ -41,6 +41,12 @@
 //
 // They are computed over all rows where x is there, before rows with anything missing are left out. What cannot be computed is missing.
 //
+// # Units and origins
+//
+// Sums and parameters are kept for orthonormal columns of X and of each unstructured random term, and estimates are given back in the columns of the
+// formula. Time may be counted in waves, calendar years or seconds since 1970: fits and warnings are the same. Only where its steps are less than
+// about 1e-7 of its origin is it taken for a constant and left out of X, as R does.
+//
 // # Measured
 //
 // Coverage of 95 % intervals over 2,000 simulated studies each (ASEM_COVERAGE=2000 go test -run Coverage; 23 November 2026):
@@ -52,7 +58,9 @@
 //	Satterthwaite      100  95.6, 95.3   95.4, 94.3   93.2, 93.8
 //
 // With few couples use Kenward-Roger: the standard errors of effects that are the same for both partners are too small
-// without it.
+// without it ([Fit.Advice]). lmerTest 3.1-3 falls short just as much: on 300 studies of 30 couples with a common residual variance its intervals and ours covered
+// exactly as often (actor and partner effect 94.7 and 89.7 %), and 1,764 of them compared one by one have the same standard errors to 1e-3 and
+// df to 1e-2 (ASEM_COVERAGE_R=300 go test -run CoverageAsLmerTest; 25 November 2026).
 //
 // Times from the data to the inference with REML, against R 4.2.2 on the same files in the same run (ASEM_PEERS="diary 150 1000 10000"
 // go test -run AgainstPeers; two cores of an AMD EPYC that other work shared, 24 November 2026). Growth has 13 covariance parameters, 4 waves and 30 % of
