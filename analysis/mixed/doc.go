@@ -72,8 +72,8 @@
 //	        1000 0.025 s      6.97 s    283 x      6.57 s   267 x
 //	       10000 0.047 s     63.14 s   1338 x     69.22 s  1467 x
 //
-// The search alone (go test -bench Fit) takes 4.2 ms at 150 couples, 7.8 ms at 1,000 and 8.9 ms at 10,000 and at 100,000. A couple of 10,000 replaced
-// and everything fitted anew (-bench Update): 2.8 ms, 4.0 ms of a processor at the median. 1,000 cluster bootstraps of 500 couples (-bench Bootstrap): 0.9 s.
+// The search alone (go test -bench Fit; the least of 50, for the machine was not ours alone) takes 4.2 ms at 150 couples, 7.8 ms at 1,000 and 8.9 ms at 10,000 and at 100,000. A couple of 10,000 replaced
+// and everything fitted anew (-bench Update): 2.8 ms at best, 4.0 ms of processor time at the median. 1,000 cluster bootstraps of 500 couples (-bench Bootstrap): 0.9 s.
 // The likelihood with its gradient allocates nothing (-bench LogLik). Ratios fall where much else runs, for ours are milliseconds: to 59 at 150
 // couples under a load of 18.
 package mixed
