@@ -146,3 +146,93 @@ func TestIncompleteICCAsInLme4(t *testing.T) {
 		near(t, v, r.Coefficients[i].Value, estimated, r.Coefficients[i].Name)
 	}
 }
+
+func checkComponents(t *testing.T, want map[string]float64, names map[string]string, got []agreement.Component) {
+	t.Helper()
+	for _, c := range got {
+		name := names[c.Name]
+		if name == "" {
+			name = c.Name
+		}
+		w, ok := want[name]
+		require.True(t, ok, c.Name)
+		assert.InDelta(t, w, c.Variance, estimated, c.Name) // lme4 finds small variances to about six digits
+	}
+}
+
+func readMoments(t testing.TB) (list []agreement.Moment) {
+	f := readCSV(t, "testdata/segments.csv")
+	couple, judge, segment, value := column(t, f, "couple"), column(t, f, "judge"), column(t, f, "segment"), column(t, f, "value")
+	for r := range f.Rows() {
+		list = append(list, agreement.Moment{Couple: couple.Label(r), Judge: judge.Label(r), Segment: segment.Label(r), Value: value.Values[r]})
+	}
+	return list
+}
+
+// 25 couples x 4 judges x 6 segments with a tenth missing, by lme4 1.1-31.
+func TestGeneralisabilityAsInLme4(t *testing.T) {
+	w := readReference(t)
+	names := map[string]string{"couple x judge": "couple:judge", "couple x segment": "couple:segment", "segment within couple": "couple:segment", "judge x segment": "judge:segment", "residual": "Residual"}
+	for layout, want := range map[agreement.Layout]map[string]float64{agreement.Crossed: w.Crossed, agreement.Nested: w.Nested} {
+		g, err := agreement.Generalise(context.Background(), readMoments(t), layout, nil)
+		require.NoError(t, err)
+		near(t, want["loglik"], g.LogLik, 1e-10)
+		near(t, want["mean"], g.Mean, estimated)
+		checkComponents(t, want, names, g.Components)
+	}
+}
+
+func readDiary(t testing.TB) (list []agreement.Answer) {
+	f := readCSV(t, "testdata/diary.csv")
+	person, day := column(t, f, "person"), column(t, f, "day")
+	for _, item := range []string{"i1", "i2", "i3", "i4"} {
+		for r := range f.Rows() {
+			list = append(list, agreement.Answer{Person: person.Label(r), Day: day.Label(r), Item: item, Value: column(t, f, item).Values[r]})
+		}
+	}
+	return list
+}
+
+// 40 persons with 5 to 10 days and 4 items, by lme4 1.1-31 and the formulas of psych's mlr.
+func TestDiaryReliabilityAsInLme4(t *testing.T) {
+	w := readReference(t).Diary
+	names := map[string]string{"person x day": "person:day", "person x item": "person:item", "day x item": "day:item", "day within person": "person:day", "residual": "Residual"}
+	r, err := agreement.Diary(context.Background(), readDiary(t), agreement.Crossed, nil)
+	require.NoError(t, err)
+	near(t, w.Days, r.K, closed)
+	checkComponents(t, w.Crossed, names, r.Components)
+	for i, v := range []float64{w.R1f, w.Rkf, w.R1r, w.Rkr, w.Rc} {
+		near(t, v, r.Coefficients[i].Value, estimated, r.Coefficients[i].Name)
+	}
+	r, err = agreement.Diary(context.Background(), readDiary(t), agreement.Nested, nil)
+	require.NoError(t, err)
+	checkComponents(t, w.Nested, names, r.Components)
+	near(t, w.Rkrn, r.Coefficients[0].Value, estimated)
+	near(t, w.Rcn, r.Coefficients[1].Value, estimated)
+}
+
+// Two judges of 60 clips: kappa by psych 2.2.9 and vcd 1.4-11. psych gives weighted kappa an interval of no width; vcd the large-sample error.
+func TestKappaAsInPsychAndVcd(t *testing.T) {
+	var psych struct {
+		Kappa     float64
+		Quadratic float64 `json:"weighted_kappa_quadratic"`
+		Confid    [][]float64
+	}
+	readJSON(t, "testdata/kappa_two_judges.json", &psych)
+	tab := wide(t, readCSV(t, "testdata/two_judges_ordinal.csv"), "a", "b")
+	for _, w := range []agreement.Weights{agreement.Unweighted, agreement.Linear, agreement.Quadratic} {
+		want := readReference(t).Kappa[w.Name]
+		k, err := agreement.CohenKappa(tab, 0, 1, w, 0)
+		require.NoError(t, err)
+		near(t, want.Kappa, k.Value, closed, w.Name)
+		near(t, want.SE, k.SE, closed, w.Name)
+		switch w.Name {
+		case "unweighted":
+			near(t, psych.Kappa, k.Value, closed)
+			near(t, psych.Confid[0][0], k.Interval.Lower, closed)
+			near(t, psych.Confid[0][2], k.Interval.Upper, closed)
+		case "quadratic":
+			near(t, psych.Quadratic, k.Value, closed)
+		}
+	}
+}
