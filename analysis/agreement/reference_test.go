@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/stat"
 
 	"asem/analysis/agreement"
 	"asem/analysis/frame"
@@ -235,4 +236,89 @@ func TestKappaAsInPsychAndVcd(t *testing.T) {
 			near(t, psych.Quadratic, k.Value, closed)
 		}
 	}
+}
+
+func readItems(t testing.TB, path string, m agreement.Missing, names ...string) *agreement.Items {
+	t.Helper()
+	f := readCSV(t, path)
+	rows := make([][]float64, f.Rows())
+	for _, n := range names {
+		c := column(t, f, n)
+		for r := range rows {
+			rows[r] = append(rows[r], c.Values[r])
+		}
+	}
+	it, err := agreement.NewItems(names, rows, m)
+	require.NoError(t, err)
+	return it
+}
+
+// Six items of 150 persons, by psych 2.2.9 and lavaan 0.6-14.
+func TestScaleReliabilityAsInPsychAndLavaan(t *testing.T) {
+	w := readReference(t).Items
+	it := readItems(t, "testdata/items.csv", agreement.Listwise, "q1", "q2", "q3", "q4", "q5", "q6")
+	c, err := agreement.CronbachAlpha(it, 0)
+	require.NoError(t, err)
+	near(t, w.Alpha, c.Alpha, closed)
+	near(t, w.StdAlpha, c.Standardised, closed)
+	near(t, w.Feldt[0], c.Interval.Lower, closed)
+	near(t, w.Feldt[1], c.Interval.Upper, closed)
+	for i, item := range c.ByItem {
+		near(t, w.Dropped[i], item.Without, closed, item.Name)
+		near(t, w.Rest[i], item.Rest, closed, item.Name)
+	}
+	f := readCSV(t, "testdata/items.csv") // psych halves the correlations
+	rows := make([][]float64, f.Rows())
+	for _, n := range it.Names {
+		x := column(t, f, n).Values
+		mean, sd := stat.MeanStdDev(x, nil)
+		for r := range rows {
+			rows[r] = append(rows[r], (x[r]-mean)/sd)
+		}
+	}
+	z, err := agreement.NewItems(it.Names, rows, agreement.Listwise)
+	require.NoError(t, err)
+	s, err := agreement.SplitHalf(z, 0)
+	require.NoError(t, err)
+	assert.Equal(t, 10, s.Splits)
+	near(t, w.MaxSplit, s.Max, closed)
+	near(t, w.MinSplit, s.Min, closed)
+	o, err := agreement.Omega(it, 0)
+	require.NoError(t, err)
+	near(t, w.Omega, o.Omega, estimated)
+	near(t, w.SE, o.SE, estimated)
+	near(t, w.Chisq, o.ChiSquare, estimated)
+	assert.Equal(t, w.DF, o.DF)
+	assert.Empty(t, o.Heywood)
+	for i, item := range o.Items {
+		near(t, w.Loadings[i], item.Loading, 1e-5, item.Name) // where lavaan's own search stops
+		near(t, w.Residuals[i], item.Residual, 1e-5, item.Name)
+	}
+}
+
+// Five satisfaction items of 118 persons; the data may not be copied into the project.
+func TestSatisfactionItemsAsInPsychAndLavaan(t *testing.T) {
+	if _, err := os.Stat(shared); err != nil {
+		t.Skip("the reference data are not beside this checkout; they may not be copied into the project")
+	}
+	var want struct {
+		Items    []string
+		Alpha    float64
+		StdAlpha float64 `json:"std_alpha"`
+	}
+	readJSON(t, filepath.Join(shared, "results", "reliability_satisfaction_items.json"), &want)
+	it := readItems(t, filepath.Join(shared, "data", "commitment_items_wide.csv"), agreement.Pairwise, want.Items...)
+	c, err := agreement.CronbachAlpha(it, 0)
+	require.NoError(t, err)
+	near(t, want.Alpha, c.Alpha, closed)
+	near(t, want.StdAlpha, c.Standardised, closed)
+	var cfa struct {
+		Omega float64 `json:"omega_total"`
+	}
+	readJSON(t, filepath.Join(shared, "results", "cfa_satisfaction_fiml.json"), &cfa)
+	complete := readItems(t, filepath.Join(shared, "data", "commitment_items_wide.csv"), agreement.Listwise, want.Items...)
+	o, err := agreement.Omega(complete, 0)
+	require.NoError(t, err)
+	assert.Equal(t, 1, complete.Incomplete)
+	near(t, cfa.Omega, o.Omega, 2e-3) // lavaan took in the one person of 118 with a missing answer
 }
