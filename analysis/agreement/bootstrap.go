@@ -14,15 +14,16 @@ type Resampling string
 
 // Parametric draws clips, judges and residuals anew from the fitted variances: the only way in which the judges of a sample are others than those
 // at hand, of whom there are too few to be drawn from. Clips draws clips (couples, persons) with replacement and keeps the judges: it needs no
-// normal distribution, but its intervals are for these judges.
+// normal distribution, but its intervals are for these judges. Blocks draws stretches of traces.
 const (
 	Parametric Resampling = "parametric"
 	Clips      Resampling = "clips"
+	Blocks     Resampling = "blocks"
 )
 
 // Bootstrap steers bootstrap intervals. They are percentile intervals (Davison & Hinkley 1997, section 5.3.1).
 type Bootstrap struct {
-	Resampling Resampling // of variance components; empty means Parametric. Krippendorff's alpha always draws clips.
+	Resampling Resampling // of variance components; empty means Parametric. Krippendorff's alpha always draws clips, traces blocks.
 	Samples    int        // 0 means 1000
 	Seed       uint64     // the same seed gives the same samples, whatever the number of workers
 	Level      float64    // 0 means 0.95

@@ -115,13 +115,25 @@ const rounding = 1e-24
 
 func square(x float64) float64 { return x * x }
 
-func (r *CompleteICC) coefficients(level float64) {
+// values returns the six coefficients. ICC(2,k) is NaN, with the reason, where the mean ratings have no variance beyond chance.
+func (r *CompleteICC) values() ([6]float64, error) {
 	n, k := float64(r.Clips), float64(r.Judges)
 	b, w, j, e := r.MSClips, r.MSWithin, r.MSJudges, r.MSError
-	values := [6]float64{
+	v := [6]float64{
 		(b - w) / (b + (k-1)*w), (b - e) / (b + (k-1)*e + k*(j-e)/n), (b - e) / (b + (k-1)*e),
 		(b - w) / b, (b - e) / (b + (j-e)/n), (b - e) / b,
 	}
+	if b+(j-e)/n > 0 {
+		return v, nil
+	}
+	v[4] = math.NaN()
+	return v, notEstimable("ICC(2,k)", "the clips differ so much less than chance would have it that their mean ratings have no variance")
+}
+
+func (r *CompleteICC) coefficients(level float64) {
+	n, k := float64(r.Clips), float64(r.Judges)
+	b, w, e := r.MSClips, r.MSWithin, r.MSError
+	values, err := r.values()
 	oneway, twoway := [2]float64{n - 1, n * (k - 1)}, [2]float64{n - 1, (n - 1) * (k - 1)}
 	var limits [6]Interval
 	limits[0], limits[3] = ratioLimits(b/w, oneway, k, level)
@@ -142,10 +154,8 @@ func (r *CompleteICC) coefficients(level float64) {
 			r.Coefficients[i].Interval = nil
 		}
 	}
-	if !(b+(j-e)/n > 0) {
-		c := &r.Coefficients[4]
-		c.Value, c.Interval = math.NaN(), nil
-		c.Err = notEstimable("ICC(2,k)", "the clips differ so much less than chance would have it that their mean ratings have no variance")
+	if err != nil {
+		r.Coefficients[4].Interval, r.Coefficients[4].Err = nil, err
 	}
 }
 

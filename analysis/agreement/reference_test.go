@@ -322,3 +322,33 @@ func TestSatisfactionItemsAsInPsychAndLavaan(t *testing.T) {
 	assert.Equal(t, 1, complete.Incomplete)
 	near(t, cfa.Omega, o.Omega, 2e-3) // lavaan took in the one person of 118 with a missing answer
 }
+
+// Two traces, the second 3 moments late, by R's stats::ccf.
+func TestCrossCorrelationAsInR(t *testing.T) {
+	w := readReference(t).CCF
+	f := readCSV(t, "testdata/traces.csv")
+	var list []agreement.Trace
+	for _, name := range []string{"a", "b"} {
+		c := column(t, f, name)
+		tr := agreement.Trace{Judge: name, Values: c.Values}
+		for i := range c.Values {
+			tr.Time = append(tr.Time, float64(i)/2)
+		}
+		list = append(list, tr)
+	}
+	tr, err := agreement.AlignTraces(list, 0.5, agreement.LinearReading)
+	require.NoError(t, err)
+	a, err := agreement.AgreeTraces(context.Background(), tr, 5, &agreement.Bootstrap{Samples: 200, Seed: 1})
+	require.NoError(t, err)
+	require.Len(t, a.Pairs, 1)
+	require.Len(t, a.Pairs[0].R, len(w.R))
+	for i, r := range w.R {
+		near(t, r, a.Pairs[0].R[i], closed, "lag %v", w.Lag[i])
+	}
+	assert.Equal(t, 1.5, a.Pairs[0].BestLag)
+	for _, c := range a.Coefficients {
+		require.NotNil(t, c.Interval)
+		assert.Less(t, c.Interval.Lower, c.Value)
+		assert.Greater(t, c.Interval.Upper, c.Value)
+	}
+}
