@@ -47,28 +47,35 @@ type JudgeChart struct {
 	Judge    string
 	Ratings  int       // that can be compared
 	Bias     float64   // mean deviation, in units of the rating; above 0: the judge rates higher
-	BiasSE   float64   // NaN for one rating
+	BiasSE   *float64  // nil for one rating
 	BiasCI   *Interval // nil for one rating
+	Trend    *Trend    // nil with fewer than three ratings or one week only
+	Baseline int       // weeks in it
 	Centre   float64   // mean deviation in the baseline
 	Sigma    float64   // SD of a deviation within a week, over the baseline
-	Slope    float64   // change of the deviation a week, by least squares; NaN with fewer than three ratings or one week only
-	SlopeSE  float64
-	SlopeP   float64 // two-sided, of no change
 	Weeks    []JudgeWeek
 	Err      error // why the chart has no limits: the weeks then have means alone
-	Baseline int   // weeks in it
+}
+
+// Trend is the change of a judge's deviation by week, by least squares.
+type Trend struct {
+	Slope, SE float64 // a week
+	P         float64 // two-sided, of no change
 }
 
 // JudgeWeek is one point of a chart.
 type JudgeWeek struct {
-	Week                     int
-	Ratings                  int
-	Mean                     float64 // deviation
-	Lower, Upper             float64 // centre ± limit sigma / sqrt(ratings); NaN with Err of the chart
-	Moving                   float64 // exponentially weighted moving average up to this week
-	MovingLower, MovingUpper float64
-	Flags                    []Flag
+	Week         int
+	Ratings      int
+	Mean         float64 // deviation
+	Limits       *Limits // centre ± limit sigma / sqrt(ratings); nil with Err of the chart
+	Moving       float64 // exponentially weighted moving average up to this week
+	MovingLimits *Limits
+	Flags        []Flag
 }
+
+// Limits bound what is usual.
+type Limits struct{ Lower, Upper float64 }
 
 // Drift compares each judge's ratings with the criterion, or with the mean of the other judges' ratings of the same clip, and charts the deviations by
 // week: a Shewhart chart of means and a moving average (Montgomery 2013, Introduction to Statistical Quality Control, ch. 6 and 9). Where
@@ -158,7 +165,7 @@ func (t *Table) deviation(r Rating, criterion map[string]float64) (float64, bool
 
 // chart makes the chart of one judge, whose ratings are in order of weeks.
 func (t *Table) chart(list []Coded, o DriftOptions, level float64) (JudgeChart, bool) {
-	c := JudgeChart{Judge: list[0].Judge, BiasSE: math.NaN(), Slope: math.NaN(), SlopeSE: math.NaN(), SlopeP: math.NaN()}
+	c := JudgeChart{Judge: list[0].Judge}
 	var deviations, weeks []float64
 	var byWeek [][]float64
 	for _, r := range list {
@@ -179,8 +186,8 @@ func (t *Table) chart(list []Coded, o DriftOptions, level float64) (JudgeChart, 
 	bias, ss := moments(deviations)
 	c.Bias = bias
 	if n := float64(c.Ratings); n > 1 {
-		c.BiasSE = math.Sqrt(ss / (n - 1) / n)
-		half := distuv.StudentsT{Nu: n - 1, Sigma: 1}.Quantile((1+level)/2) * c.BiasSE
+		c.BiasSE = known(math.Sqrt(ss / (n - 1) / n))
+		half := distuv.StudentsT{Nu: n - 1, Sigma: 1}.Quantile((1+level)/2) * *c.BiasSE
 		c.BiasCI = &Interval{bias - half, bias + half, level}
 	}
 	c.trend(deviations, weeks, ss)
@@ -220,17 +227,16 @@ func (c *JudgeChart) trend(deviations, weeks []float64, total float64) {
 	for i, d := range deviations {
 		sxy += (weeks[i] - week) * (d - c.Bias)
 	}
-	c.Slope = sxy / sxx
-	residual := max(0, total-c.Slope*sxy)
-	c.SlopeSE = math.Sqrt(residual / (n - 2) / sxx)
+	r := &Trend{Slope: sxy / sxx}
+	residual := max(0, total-r.Slope*sxy)
+	r.SE = math.Sqrt(residual / (n - 2) / sxx)
 	switch {
-	case c.SlopeSE > 0:
-		c.SlopeP = 2 * distuv.StudentsT{Nu: n - 2, Sigma: 1}.Survival(math.Abs(c.Slope)/c.SlopeSE)
-	case c.Slope == 0:
-		c.SlopeP = 1
-	default:
-		c.SlopeP = 0
+	case r.SE > 0:
+		r.P = 2 * distuv.StudentsT{Nu: n - 2, Sigma: 1}.Survival(math.Abs(r.Slope)/r.SE)
+	case r.Slope == 0:
+		r.P = 1
 	}
+	c.Trend = r
 }
 
 // limits fills in centre, spread and limits from the baseline, and flags the weeks.
@@ -263,13 +269,12 @@ func (c *JudgeChart) limits(byWeek [][]float64, o DriftOptions) {
 		moving = o.Lambda*w.Mean + (1-o.Lambda)*moving
 		w.Moving = moving
 		if c.Err != nil {
-			w.Lower, w.Upper, w.MovingLower, w.MovingUpper = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 			continue
 		}
 		own := square(c.Sigma) / float64(w.Ratings)
 		variance = square(o.Lambda)*own + square(1-o.Lambda)*variance
 		half, movingHalf := o.Limit*math.Sqrt(own), o.Limit*math.Sqrt(variance)
-		w.Lower, w.Upper, w.MovingLower, w.MovingUpper = c.Centre-half, c.Centre+half, c.Centre-movingHalf, c.Centre+movingHalf
+		w.Limits, w.MovingLimits = &Limits{c.Centre - half, c.Centre + half}, &Limits{c.Centre - movingHalf, c.Centre + movingHalf}
 		side := 0
 		switch {
 		case w.Mean > c.Centre:
@@ -285,13 +290,13 @@ func (c *JudgeChart) limits(byWeek [][]float64, o DriftOptions) {
 		default:
 			run = side
 		}
-		if w.Mean < w.Lower || w.Mean > w.Upper {
+		if w.Mean < w.Limits.Lower || w.Mean > w.Limits.Upper {
 			w.Flags = append(w.Flags, BeyondLimits)
 		}
 		if run >= runLength || run <= -runLength {
 			w.Flags = append(w.Flags, Run)
 		}
-		if moving < w.MovingLower || moving > w.MovingUpper {
+		if moving < w.MovingLimits.Lower || moving > w.MovingLimits.Upper {
 			w.Flags = append(w.Flags, Drifting)
 		}
 	}

@@ -35,3 +35,6 @@ func (e *InputError) Error() string { return e.Where + " " + e.Message }
 func badInput(where, format string, args ...any) error {
 	return &InputError{where, fmt.Sprintf(format, args...)}
 }
+
+// known returns a number that need not have been known.
+func known(x float64) *float64 { return &x }

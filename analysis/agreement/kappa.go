@@ -72,7 +72,7 @@ type Kappa struct {
 
 // CohenKappa returns the agreement of two judges, by their numbers in the table, over the clips that both rated (Cohen 1960; weighted 1968). Standard
 // errors are those for large samples of Fleiss, Cohen & Everitt (1969, Psychological Bulletin 72, 323-327). Values are categories; labels
-// can be numbered. The level is 0.95 if 0. Judges without a clip in common, or who both use only the same one category, are [ErrNotEstimable].
+// can be numbered. The level is 0.95 if 0. Judges without a clip in common, or of whom one uses one category only, are [ErrNotEstimable].
 func CohenKappa(t *Table, a, b int, w Weights, level float64) (*Kappa, error) {
 	const what = "Cohen's kappa"
 	level, err := checkLevel(level)
@@ -96,6 +96,11 @@ func CohenKappa(t *Table, a, b int, w Weights, level float64) (*Kappa, error) {
 	if len(pairs) < 2 {
 		return nil, notEstimable(what, "judges %s and %s have rated %d clips in common; at least two are needed", t.judges[a], t.judges[b], len(pairs))
 	}
+	for side, j := range []int{a, b} {
+		if !slices.ContainsFunc(pairs, func(p [2]float64) bool { return p[side] != pairs[0][side] }) {
+			return nil, notEstimable(what, "judge %s used one category only, so that whatever the other judge does is chance", t.judges[j])
+		}
+	}
 	k, err := w.kappa(pairs)
 	if err != nil {
 		return nil, err
@@ -113,9 +118,6 @@ func (w Weights) kappa(pairs [][2]float64) (*Kappa, error) {
 	}
 	categories := sortedSet(all)
 	m := len(categories)
-	if m == 1 {
-		return nil, notEstimable(what, "both judges used only one and the same category, so that chance alone makes them agree")
-	}
 	span := categories[m-1] - categories[0]
 	weight := make([]float64, m*m)
 	for i, x := range categories {
@@ -152,7 +154,7 @@ func (w Weights) kappa(pairs [][2]float64) (*Kappa, error) {
 		}
 	}
 	if 1-k.Expected < 1e-12 {
-		return nil, notEstimable(what, "chance alone makes the judges agree fully, as each used one category and the weights count these as one")
+		return nil, notEstimable(what, "chance alone makes the judges agree fully, as the weights count all categories that they used as one")
 	}
 	k.Value = (k.Observed - k.Expected) / (1 - k.Expected)
 	var sample, null float64 // second moments of eq. 10 and 9

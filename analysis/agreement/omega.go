@@ -12,13 +12,13 @@ import (
 type McDonald struct {
 	Persons   int
 	Omega     float64   // 0 to 1
-	SE        float64   // delta method from expected information; NaN where a residual variance is on its boundary
+	SE        *float64  // delta method from expected information; nil where a residual variance is on its boundary or the data do not say
 	Interval  *Interval // nil where there is no SE
 	Items     []Loading
 	Heywood   []string // items whose residual variance would be negative and was kept at 0: the model does not describe them
 	ChiSquare float64  // of the model against any covariances: persons times the minimum of the discrepancy
 	DF        int
-	P         float64 // NaN with 0 df
+	P         *float64 // nil with 0 df
 }
 
 // Loading is what an item shares with the factor.
@@ -59,9 +59,9 @@ func Omega(it *Items, level float64) (*McDonald, error) {
 	if !f.minimise() {
 		return nil, notEstimable(what, "the search for the loadings did not arrive at a maximum of the likelihood")
 	}
-	m := &McDonald{Persons: it.persons, SE: math.NaN(), P: math.NaN(), ChiSquare: float64(it.persons) * max(0, f.value-chol.LogDet()-float64(p)), DF: p*(p+1)/2 - 2*p}
+	m := &McDonald{Persons: it.persons, ChiSquare: float64(it.persons) * max(0, f.value-chol.LogDet()-float64(p)), DF: p*(p+1)/2 - 2*p}
 	if m.DF > 0 {
-		m.P = distuv.ChiSquared{K: float64(m.DF)}.Survival(m.ChiSquare)
+		m.P = known(distuv.ChiSquared{K: float64(m.DF)}.Survival(m.ChiSquare))
 	}
 	common, own := 0.0, 0.0
 	for i, name := range it.Names {
@@ -102,9 +102,10 @@ func Omega(it *Items, level float64) (*McDonald, error) {
 	if !info.Factorize(f.hess) || info.Cond() > 1e12 || info.SolveVecTo(&x, g) != nil {
 		return m, nil // as where only two items load: omega stands, and the data do not say how well
 	}
-	m.SE = math.Sqrt(2 / float64(it.persons) * mat.Dot(g, &x))
+	se := math.Sqrt(2 / float64(it.persons) * mat.Dot(g, &x))
+	m.SE = &se
 	z := distuv.UnitNormal.Quantile((1 + level) / 2)
-	m.Interval = &Interval{Lower: max(0, m.Omega-z*m.SE), Upper: min(1, m.Omega+z*m.SE), Level: level}
+	m.Interval = &Interval{Lower: max(0, m.Omega-z*se), Upper: min(1, m.Omega+z*se), Level: level}
 	return m, nil
 }
 

@@ -260,12 +260,12 @@ func TestScaleReliabilityAsInPsychAndLavaan(t *testing.T) {
 	c, err := agreement.CronbachAlpha(it, 0)
 	require.NoError(t, err)
 	near(t, w.Alpha, c.Alpha, closed)
-	near(t, w.StdAlpha, c.Standardised, closed)
+	near(t, w.StdAlpha, *c.Standardised, closed)
 	near(t, w.Feldt[0], c.Interval.Lower, closed)
 	near(t, w.Feldt[1], c.Interval.Upper, closed)
 	for i, item := range c.ByItem {
-		near(t, w.Dropped[i], item.Without, closed, item.Name)
-		near(t, w.Rest[i], item.Rest, closed, item.Name)
+		near(t, w.Dropped[i], *item.Without, closed, item.Name)
+		near(t, w.Rest[i], *item.Rest, closed, item.Name)
 	}
 	f := readCSV(t, "testdata/items.csv") // psych halves the correlations
 	rows := make([][]float64, f.Rows())
@@ -286,7 +286,7 @@ func TestScaleReliabilityAsInPsychAndLavaan(t *testing.T) {
 	o, err := agreement.Omega(it, 0)
 	require.NoError(t, err)
 	near(t, w.Omega, o.Omega, estimated)
-	near(t, w.SE, o.SE, estimated)
+	near(t, w.SE, *o.SE, estimated)
 	near(t, w.Chisq, o.ChiSquare, estimated)
 	assert.Equal(t, w.DF, o.DF)
 	assert.Empty(t, o.Heywood)
@@ -311,7 +311,7 @@ func TestSatisfactionItemsAsInPsychAndLavaan(t *testing.T) {
 	c, err := agreement.CronbachAlpha(it, 0)
 	require.NoError(t, err)
 	near(t, want.Alpha, c.Alpha, closed)
-	near(t, want.StdAlpha, c.Standardised, closed)
+	near(t, want.StdAlpha, *c.Standardised, closed)
 	var cfa struct {
 		Omega float64 `json:"omega_total"`
 	}

@@ -143,7 +143,7 @@ type Cronbach struct {
 	Persons, Items int
 	Alpha          float64   // at most 1; below 0 where items go against each other
 	Interval       *Interval // exact for items that are parallel and normal
-	Standardised   float64   // of items divided by their SD
+	Standardised   *float64  // of items divided by their SD; nil if the sum of these does not vary
 	MeanR          float64   // mean correlation of two items
 	ByItem         []ItemFit
 }
@@ -152,8 +152,8 @@ type Cronbach struct {
 type ItemFit struct {
 	Name     string
 	Mean, SD float64
-	Rest     float64 // correlation with the sum of the others; NaN if that does not vary
-	Without  float64 // alpha of the others; NaN if they are one only, or their sum does not vary
+	Rest     *float64 // correlation with the sum of the others; nil if that does not vary
+	Without  *float64 // alpha of the others; nil if they are one only, or their sum does not vary
 }
 
 // CronbachAlpha returns alpha (Cronbach 1951, Psychometrika 16, 297-334) with the interval of Feldt (1965, Psychometrika 30, 357-370). It equals
@@ -182,19 +182,18 @@ func CronbachAlpha(it *Items, level float64) (*Cronbach, error) {
 		}
 	}
 	c.MeanR /= pairs
-	c.Standardised = math.NaN()
 	if d := 1 + float64(k-1)*c.MeanR; d > 1e-12 {
-		c.Standardised = float64(k) * c.MeanR / d
+		c.Standardised = known(float64(k) * c.MeanR / d)
 	}
 	for i, name := range it.Names {
 		others := func(j int) bool { return j != i }
 		this := func(j int) bool { return j == i }
-		f := ItemFit{Name: name, Mean: it.means[i], SD: math.Sqrt(it.cov.At(i, i)) * it.half, Without: math.NaN(), Rest: math.NaN()}
+		f := ItemFit{Name: name, Mean: it.means[i], SD: math.Sqrt(it.cov.At(i, i)) * it.half}
 		if rest := it.sum(others, others); rest > rounding {
-			f.Rest = it.sum(this, others) / math.Sqrt(it.cov.At(i, i)*rest)
+			f.Rest = known(it.sum(this, others) / math.Sqrt(it.cov.At(i, i)*rest))
 		}
 		if a, ok := it.alpha(others); ok && k > 2 {
-			f.Without = a
+			f.Without = known(a)
 		}
 		c.ByItem = append(c.ByItem, f)
 	}
