@@ -166,9 +166,17 @@ func (w Weights) kappa(pairs [][2]float64) (*Kappa, error) {
 		}
 	}
 	scale := math.Sqrt(n) * (1 - k.Expected)
-	k.SE = math.Sqrt(max(0, sample-square(k.Value-k.Expected*(1-k.Value)))) / scale
-	k.NullSE = math.Sqrt(max(0, null-square(k.Expected))) / scale
+	k.SE = math.Sqrt(left(sample, square(k.Value-k.Expected*(1-k.Value)))) / scale
+	k.NullSE = math.Sqrt(left(null, square(k.Expected))) / scale
 	return k, nil
+}
+
+// left returns a - b, and 0 where only rounding is left.
+func left(a, b float64) float64 {
+	if d := a - b; d > 1e-14 {
+		return d
+	}
+	return 0
 }
 
 // interval fills in what follows from estimate and standard errors.
