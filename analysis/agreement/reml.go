@@ -200,16 +200,23 @@ func (w *shapeWork) factor(sh *shape, border []int, theta []float64) (logdet flo
 func (s *solver) reduce(sh *shape, w *shapeWork, theta []float64) {
 	m, nt := len(sh.factor), len(sh.touch)
 	count := float64(sh.count)
+	var schur []float64 // the upper triangle, row by row
+	if nt > 0 {
+		schur = s.schur.RawSymmetric().Data
+	}
+	nb := len(s.border)
 	for j := range nt {
 		p := sh.touch[j]
-		tp := theta[s.border[p]]
-		for k := j; k < nt; k++ {
-			sum := 0.0
-			for i := range m {
-				sum += theta[sh.factor[i]] * sh.b[i*nt+j] * w.w[i*nt+k]
+		row := schur[p*nb : (p+1)*nb]
+		for i := range m {
+			b := sh.b[i*nt+j]
+			if b == 0 {
+				continue
 			}
-			if sum != 0 {
-				s.schur.SetSym(p, sh.touch[k], s.schur.At(p, sh.touch[k])-count*tp*sum)
+			b *= count * theta[s.border[p]] * theta[sh.factor[i]]
+			wi := w.w[i*nt : (i+1)*nt]
+			for k := j; k < nt; k++ {
+				row[sh.touch[k]] -= b * wi[k]
 			}
 		}
 		sum := 0.0
@@ -246,10 +253,12 @@ func solve(l []float64, m int, x []float64) {
 func (s *solver) gradient(theta, grad []float64) bool {
 	nb := len(s.border)
 	trace, ones, fit := make([]float64, len(s.factors)), make([]float64, len(s.factors)), make([]float64, len(s.factors))
+	var inverse []float64 // its upper triangle, row by row
 	if nb > 0 {
 		if s.chol.InverseTo(s.inverse) != nil {
 			return false
 		}
+		inverse = s.inverse.RawSymmetric().Data
 		for i, f := range s.border {
 			trace[f] += s.inverse.At(i, i)
 			s.uy[i] -= s.mean * s.u1[i]
@@ -295,12 +304,13 @@ func (s *solver) gradient(theta, grad []float64) bool {
 			}
 			row := w.w[i*nt : (i+1)*nt]
 			for j, x := range row {
-				if x == 0 {
-					continue
+				p := sh.touch[j]
+				inv := inverse[p*nb : (p+1)*nb]
+				sum := inv[p] * x / 2
+				for k := j + 1; k < nt; k++ {
+					sum += inv[sh.touch[k]] * row[k]
 				}
-				for k, y := range row {
-					v += x * s.inverse.At(sh.touch[j], sh.touch[k]) * y
-				}
+				v += 2 * x * sum
 			}
 			trace[sh.factor[i]] += count * v
 			t := sh.ones[i]
@@ -507,7 +517,7 @@ func (s *solver) descend(theta []float64, free []bool) (float64, bool) {
 	return f, false
 }
 
-// polish takes Newton steps on the gradient, with a Hessian by differences, as long as the gradient falls: where the deviance itself no longer
+// polish takes Newton steps on the gradient, with one Hessian by differences, as long as the gradient falls: where the deviance itself no longer
 // tells points apart its derivatives still do.
 func (s *solver) polish(theta []float64, free []bool) {
 	var at []int
@@ -529,30 +539,35 @@ func (s *solver) polish(theta []float64, free []bool) {
 		}
 		return sum
 	}
-	for range 6 {
-		hess, rhs := mat.NewSymDense(k, nil), mat.NewVecDense(k, nil)
-		columns := mat.NewDense(k, k, nil)
+	hess, columns := mat.NewSymDense(k, nil), mat.NewDense(k, k, nil)
+	for c, i := range at {
+		h := 1e-4 * math.Abs(theta[i])
+		old := theta[i]
+		theta[i] = old + h
+		s.deviance(theta, up)
+		theta[i] = old - h
+		s.deviance(theta, down)
+		theta[i] = old
+		for r, j := range at {
+			columns.Set(r, c, (up[j]-down[j])/(2*h))
+		}
+	}
+	for r := range k {
+		for c := r; c < k; c++ {
+			hess.SetSym(r, c, (columns.At(r, c)+columns.At(c, r))/2)
+		}
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(hess) {
+		return
+	}
+	for range 8 {
+		rhs := mat.NewVecDense(k, nil)
 		for c, i := range at {
-			h := 1e-4 * math.Abs(theta[i])
-			old := theta[i]
-			theta[i] = old + h
-			s.deviance(theta, up)
-			theta[i] = old - h
-			s.deviance(theta, down)
-			theta[i] = old
-			for r, j := range at {
-				columns.Set(r, c, (up[j]-down[j])/(2*h))
-			}
 			rhs.SetVec(c, -grad[i])
 		}
-		for r := range k {
-			for c := r; c < k; c++ {
-				hess.SetSym(r, c, (columns.At(r, c)+columns.At(c, r))/2)
-			}
-		}
-		var chol mat.Cholesky
 		var step mat.VecDense
-		if !chol.Factorize(hess) || chol.SolveVecTo(&step, rhs) != nil {
+		if chol.SolveVecTo(&step, rhs) != nil {
 			return
 		}
 		next := slices.Clone(theta)
