@@ -142,6 +142,10 @@ func (c *agreementCmd) assess(ctx context.Context, list []sighting) (dimensionRe
 		}
 	}
 	t, err := agreement.NewTable(ratings)
+	var bad *agreement.InputError
+	if errors.As(err, &bad) && c.Study == "" && c.Dimension == "" && strings.Contains(bad.Message, "twice") {
+		bad.Message += "; several dimensions need their column named with --dimension"
+	}
 	if err != nil {
 		return d, c.invalid(err)
 	}
@@ -231,7 +235,8 @@ func (c *agreementCmd) loadFile() ([]sighting, provenance, error) {
 		return &domain.Error{Code: domain.Invalid, Path: c.Data, Message: fmt.Sprintf("column %q: ", column) + fmt.Sprintf(format, args...)}
 	}
 	columns := map[string]frame.Column{}
-	for flag, name := range map[string]string{"clip": c.Clip, "judge": c.Judge, "value": c.Value, "dimension": c.Dimension, "couple": c.Couple, "segment": c.Segment, "week": c.Week, "criterion": c.Criterion} {
+	for _, named := range [][2]string{{"clip", c.Clip}, {"judge", c.Judge}, {"value", c.Value}, {"dimension", c.Dimension}, {"couple", c.Couple}, {"segment", c.Segment}, {"week", c.Week}, {"criterion", c.Criterion}} {
+		flag, name := named[0], named[1]
 		if name == "" {
 			continue
 		}
@@ -253,12 +258,15 @@ func (c *agreementCmd) loadFile() ([]sighting, provenance, error) {
 	var list []sighting
 	for r := range f.Rows() {
 		s := sighting{value: math.NaN(), criterion: math.NaN()}
-		for flag, into := range map[string]*string{"clip": &s.clip, "judge": &s.judge, "dimension": &s.dimension, "couple": &s.couple, "segment": &s.segment} {
-			col, ok := columns[flag]
+		for _, part := range []struct {
+			flag string
+			into *string
+		}{{"clip", &s.clip}, {"judge", &s.judge}, {"dimension", &s.dimension}, {"couple", &s.couple}, {"segment", &s.segment}} {
+			col, ok := columns[part.flag]
 			if !ok {
 				continue
 			}
-			if *into = col.Label(r); *into == "" {
+			if *part.into = col.Label(r); *part.into == "" {
 				return nil, from, bad(col.Name, "row %d has none", r+1)
 			}
 		}
@@ -673,7 +681,7 @@ func (d dimensionReport) writeTable(w io.Writer, level number) error {
 		return err
 	}
 	if d.Needed != nil {
-		fmt.Fprintf(w, "the mean of %s has an ICC(2,k) of %v\n", plural(d.Needed.Judges, "judge"), float64(d.Needed.Target))
+		fmt.Fprintf(w, "an ICC(2,k) of %v needs %s\n", float64(d.Needed.Target), plural(d.Needed.Judges, "judge"))
 	}
 	if g := d.GStudy; g != nil {
 		if err := writeComponents(w, g.Components, percent); err != nil {
