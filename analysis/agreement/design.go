@@ -1,7 +1,7 @@
 package agreement
 
 import (
-	"fmt"
+	"encoding/binary"
 	"math"
 	"slices"
 	"strings"
@@ -204,8 +204,23 @@ func (d *design) shapeOf(rows, start []int) *shape {
 	return s
 }
 
+// key is equal for equal shapes.
 func (s *shape) key() string {
-	return fmt.Sprint(s.factor, s.touch, s.d, s.b)
+	b := make([]byte, 0, 4*(2+len(s.factor)+len(s.touch)+len(s.d)+len(s.b)))
+	put := func(x int) { b = binary.LittleEndian.AppendUint32(b, uint32(x)) }
+	put(len(s.factor))
+	for _, x := range s.factor {
+		put(x)
+	}
+	for _, x := range s.touch {
+		put(x)
+	}
+	for _, counts := range [][]float64{s.d, s.b} {
+		for _, x := range counts {
+			put(int(x))
+		}
+	}
+	return string(b)
 }
 
 // identified says which variances the design cannot tell apart, or returns nil. It is the rank of the quadratic forms M Z_k Z_k' M and M, M = I - 11'/n,

@@ -292,7 +292,7 @@ func (g *grid) estimate(effects []uint, what string) (*variances, error) {
 	if s.exact() {
 		return nil, notEstimable(what, "the effects explain the values exactly, up to one part in a million, and leave no residual variance")
 	}
-	fit, ok := s.fit(d.starting(), true)
+	fit, ok := s.estimate()
 	if !ok {
 		return nil, notEstimable(what, "the likelihood has no maximum that can be found")
 	}

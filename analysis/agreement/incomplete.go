@@ -53,8 +53,11 @@ func IncompleteICCOf(ctx context.Context, t *Table, b *Bootstrap) (*IncompleteIC
 	if err != nil {
 		return nil, err
 	}
-	fits, ok := m.fit(m.two.starting(), m.one.starting(), true)
-	if !ok {
+	var fits [2]*components
+	var ok, both bool
+	fits[0], ok = m.two.estimate()
+	fits[1], both = m.one.estimate()
+	if !ok || !both {
 		return nil, notEstimable(what, "the likelihood has no maximum that can be found")
 	}
 	r := &IncompleteICC{Clips: len(t.clips), Judges: len(t.judges), Ratings: t.ratings, K: m.k, Q: m.q}
@@ -169,12 +172,12 @@ func newCrossing(t *Table, what string) (*crossing, error) {
 	return m, nil
 }
 
-// fit fits both models to the loaded outcomes.
-func (m *crossing) fit(two, one []float64, fine bool) (fits [2]*components, ok bool) {
-	if fits[0], ok = m.two.fit(two, fine); !ok {
+// follow fits both models to the loaded outcomes of a sample, from the estimates.
+func (m *crossing) follow(two, one []float64) (fits [2]*components, ok bool) {
+	if fits[0], ok = m.two.fit(two, false); !ok {
 		return fits, false
 	}
-	fits[1], ok = m.one.fit(one, fine)
+	fits[1], ok = m.one.fit(one, false)
 	return fits, ok
 }
 
@@ -194,7 +197,7 @@ func (m *crossing) redraw(fits [2]*components) func(*rand.Rand) []float64 {
 		own.two.simulate(rng, fits[0].variance, y)
 		own.two.load(y)
 		own.one.load(y)
-		if f, ok := own.fit(two, one, false); ok {
+		if f, ok := own.follow(two, one); ok {
 			return own.coefficients(f)
 		}
 		return nil
@@ -234,7 +237,7 @@ func (t *Table) resampled(rng *rand.Rand, fits [2]*components) []float64 {
 	if err != nil {
 		return nil
 	}
-	if f, ok := m.fit(awake(fits[0].theta), awake(fits[1].theta), false); ok {
+	if f, ok := m.follow(awake(fits[0].theta), awake(fits[1].theta)); ok {
 		return m.coefficients(f)
 	}
 	return nil

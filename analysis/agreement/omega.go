@@ -99,8 +99,11 @@ func Omega(it *Items, level float64) (*McDonald, error) {
 	f.evaluate(true)
 	var info mat.Cholesky
 	var x mat.VecDense
-	if !info.Factorize(f.hess) || info.Cond() > 1e12 || info.SolveVecTo(&x, g) != nil {
-		return m, nil // as where only two items load: omega stands, and the data do not say how well
+	if !info.Factorize(f.hess) || info.Cond() > 1e12 { // as where only two items load: omega stands, and the data do not say how well
+		return m, nil
+	}
+	if err := info.SolveVecTo(&x, g); err != nil {
+		return nil, notEstimable(what, "the information about the loadings cannot be inverted")
 	}
 	se := math.Sqrt(2 / float64(it.persons) * mat.Dot(g, &x))
 	m.SE = &se

@@ -218,7 +218,7 @@ func TestGeneralisabilityEqualsAnalysisOfVariance(t *testing.T) {
 		for a := range n {
 			for b := range k {
 				for d := range m {
-					total += math.Pow(y[a][b][d]-all, 2)
+					total += (y[a][b][d] - all) * (y[a][b][d] - all)
 				}
 			}
 		}
@@ -369,7 +369,7 @@ func TestKrippendorffByDefinition(t *testing.T) {
 				if a == b {
 					return 0
 				}
-				return math.Pow((a-b)/(a+b), 2)
+				return (a - b) * (a - b) / ((a + b) * (a + b))
 			},
 			agreement.OrdinalScale: func(a, b float64) float64 {
 				sum := 0.0

@@ -82,6 +82,7 @@ func (s *solver) load(y []float64) {
 func (s *solver) deviance(theta, grad []float64) float64 {
 	nb := len(s.border)
 	logdet := 0.0
+	s.r2 = math.NaN()
 	for i := range nb {
 		ti := theta[s.border[i]]
 		for j := i; j < nb; j++ {
@@ -582,18 +583,30 @@ func (s *solver) polish(theta []float64, free []bool) {
 	}
 }
 
-// starting returns where searches begin that know nothing: all variances equal.
-func (d *design) starting() []float64 {
-	theta := make([]float64, len(d.factors))
-	for i := range theta {
-		theta[i] = 1
+// few is the number of observations below which the likelihood may have more than one maximum that is worth looking for.
+const few = 1000
+
+// estimate fits outcomes of which nothing is known: from equal variances, and where observations are few also from effects that are smaller and larger than the
+// residual.
+func (s *solver) estimate() (best *components, ok bool) {
+	for _, from := range []float64{1, 0.3, 10} {
+		theta := make([]float64, len(s.factors))
+		for i := range theta {
+			theta[i] = from
+		}
+		if c, found := s.fit(theta, true); found && (!ok || c.deviance < best.deviance-1e-6*(1+math.Abs(best.deviance))) {
+			best, ok = c, true
+		}
+		if ok && s.n >= few {
+			break
+		}
 	}
-	return theta
+	return best, ok
 }
 
 // exact reports that the effects explain the outcomes without any residual, so that the likelihood has no maximum.
 func (s *solver) exact() bool {
-	theta := s.starting()
+	theta := make([]float64, len(s.factors))
 	for i := range theta {
 		theta[i] = 1e3
 	}

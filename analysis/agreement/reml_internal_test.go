@@ -27,6 +27,12 @@ func drawSolver(t *rapid.T) (*solver, []float64) {
 			}
 		}
 	}
+	for f := range facets { // levels that nobody observed are none
+		facets[f] = facet{facets[f].name, combine([]facet{facets[f], {name: "one", level: make([]int32, len(y)), levels: 1}}, effectSet(0, 1)).level, 0}
+		for _, l := range facets[f].level {
+			facets[f].levels = max(facets[f].levels, int(l)+1)
+		}
+	}
 	effects := rapid.SampledFrom([][]uint{{effectSet(0)}, {effectSet(0), effectSet(1)}, layouts[Crossed], layouts[Nested], diaryEffects[Nested]}).Draw(t, "effects")
 	s := newSolver(newDesign(facets, effects))
 	s.load(y)
@@ -87,6 +93,29 @@ func TestDevianceByDefinition(t *testing.T) {
 			numeric := (s.deviance(up, nil) - s.deviance(down, nil)) / (2 * h)
 			if math.Abs(numeric-grad[i]) > 1e-4*(1+math.Abs(numeric)) {
 				t.Fatalf("d/d theta[%d] is %v by differences, %v", i, numeric, grad[i])
+			}
+		}
+	})
+}
+
+// From wherever the search begins, it finds the same maximum.
+func TestOneMaximumFromManyStarts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, _ := drawSolver(t)
+		if s.n < 6 || s.identified("") != nil || s.exact() {
+			return
+		}
+		best, ok := s.estimate()
+		if !ok {
+			t.Fatalf("no maximum from the usual start; %d rows", s.n)
+		}
+		for _, from := range []float64{0.1, 0.5, 3} {
+			start := make([]float64, len(s.factors))
+			for i := range start {
+				start[i] = from / float64(1+i%2)
+			}
+			if other, ok := s.fit(start, false); ok && other.deviance < best.deviance-1e-4 {
+				t.Fatalf("deviance %v with %v from the usual start, %v with %v from another", best.deviance, best.theta, other.deviance, other.theta)
 			}
 		}
 	})

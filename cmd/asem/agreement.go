@@ -661,20 +661,30 @@ func (p provenance) write(w io.Writer) error {
 	return err
 }
 
+// maxPairs bounds the pairs of judges in a table for people.
+const maxPairs = 28
+
 func (d dimensionReport) writeTable(w io.Writer, level number) error {
 	percent := fmt.Sprintf("%.4g%% CI", 100*float64(level))
 	if len(d.Coefficients) > 0 {
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintf(tab, "\t\testimate\t%s\t\t\n", percent)
+		pairs := 0
 		for _, c := range d.Coefficients {
 			alias := c.Alias
 			if len(c.Of) == 2 {
 				alias = c.Of[0] + ", " + c.Of[1]
+				if pairs++; pairs > maxPairs {
+					continue
+				}
 			}
 			fmt.Fprintf(tab, "%s\t%s\t%.3f\t%s\t\n", c.Name, alias, float64(c.Estimate), between(c.Lower, c.Upper))
 		}
 		if err := tab.Flush(); err != nil {
 			return err
+		}
+		if pairs > maxPairs {
+			fmt.Fprintf(w, "and %s more, which --json lists\n", plural(pairs-maxPairs, "pair"))
 		}
 	}
 	if err := writeComponents(w, d.Components, percent); err != nil {
