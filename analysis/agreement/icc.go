@@ -3,6 +3,7 @@ package agreement
 import (
 	"math"
 
+	"gonum.org/v1/gonum/mathext"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -195,17 +196,37 @@ func spearmanBrown(r, k float64) float64 {
 	return k * r / d
 }
 
+// quantileF returns the value below which an F lies with probability p, of 0.5 or more. The library's own quantile loses digits at large df, so it is where Newton
+// steps begin, on the logarithm of F and the probability above it.
 func quantileF(p, d1, d2 float64) float64 {
-	f := distuv.F{D1: d1, D2: d2}
-	return f.Quantile(p)
+	dist := distuv.F{D1: d1, D2: d2}
+	f := dist.Quantile(p)
+	if !(f > 0) || math.IsInf(f, 0) {
+		f = 1
+	}
+	for range 50 {
+		density := f * dist.Prob(f)
+		if !(density > 0) {
+			break
+		}
+		step := max(-1, min(1, (upperF(f, d1, d2)-(1-p))/density))
+		f *= math.Exp(step)
+		if math.Abs(step) < 1e-13 {
+			break
+		}
+	}
+	return f
 }
 
-// upperF returns the probability of a larger F.
+// upperF returns the probability of a larger F, to full relative precision also where it is small.
 func upperF(f, d1, d2 float64) float64 {
-	if math.IsInf(f, 1) {
+	switch {
+	case math.IsInf(f, 1):
 		return 0
+	case !(f > 0):
+		return 1
 	}
-	return distuv.F{D1: d1, D2: d2}.Survival(f)
+	return mathext.RegIncBeta(d2/2, d1/2, d2/(d2+d1*f))
 }
 
 // maxJudges bounds plans: who needs more than a million ratings of a clip needs another measure.
