@@ -38,6 +38,10 @@ type agreementCmd struct {
 	Segment   string   `help:"Column of the segment: adds where the variance of ratings comes from." placeholder:"COLUMN"`
 	Week      string   `help:"Column of the coding week, a whole number: adds each judge's drift." placeholder:"COLUMN"`
 	Criterion string   `help:"Column of the right rating of clips that have one: drift is measured against it." placeholder:"COLUMN"`
+	Time      string   `help:"Column of the second: ratings are continuous traces of a clip." placeholder:"COLUMN"`
+	Step      float64  `help:"With --time: seconds between the moments that are compared." default:"1"`
+	Lag       float64  `help:"With --time: how many seconds judges may be apart." default:"5"`
+	Held      bool     `help:"With --time: a value holds until the next, instead of moving there."`
 	Metric    string   `help:"What ratings are: ${enum}." enum:"nominal,ordinal,interval,ratio" default:"interval"`
 	Segments  string   `help:"Segments are ${enum}: each couple's own, or the same for all." enum:"nested,crossed" default:"nested"`
 	Target    float64  `help:"The reliability for which judges are counted." default:"0.8"`
@@ -52,6 +56,7 @@ type agreementCmd struct {
 func (c *agreementCmd) Help() string {
 	return `Examples:
   asem agreement --data ratings.csv --dimension dimension --week week
+  asem agreement --data joystick.csv --time second --step 0.5
   asem agreement --study DEMO --json
 
 Interval and ratio ratings get the six intraclass correlations (from variance components where judges rated different clips) and
@@ -65,6 +70,7 @@ type sighting struct {
 	dimension, couple, clip, segment, judge string
 	week                                    int
 	value, criterion                        float64 // NaN: none
+	second                                  float64
 }
 
 func (c *agreementCmd) Run(ctx context.Context, std streams) error {
@@ -85,7 +91,7 @@ func (c *agreementCmd) Run(ctx context.Context, std streams) error {
 			return err
 		}
 		report.Dimensions = append(report.Dimensions, d)
-		if why := d.assessment.Err(); why != nil && d.study == nil && len(d.charts) == 0 {
+		if why := d.err(); why != nil {
 			reasons = append(reasons, why)
 		} else {
 			estimated = true
@@ -118,7 +124,10 @@ func (c *agreementCmd) bootstrap() *agreement.Bootstrap {
 
 // assess computes everything for the ratings of one dimension.
 func (c *agreementCmd) assess(ctx context.Context, list []sighting) (dimensionReport, error) {
-	d := dimensionReport{Dimension: list[0].dimension}
+	d := dimensionReport{Dimension: list[0].dimension, NotEstimable: []string{}, Coefficients: []coefficientJSON{}}
+	if c.Time != "" {
+		return d, c.traces(ctx, list, &d)
+	}
 	var ratings []agreement.Rating
 	var coded []agreement.Coded
 	var moments []agreement.Moment
@@ -210,7 +219,7 @@ func (c *agreementCmd) invalid(err error) error {
 func badStatistic(path string, err error) error {
 	var bad *agreement.InputError
 	if errors.As(err, &bad) {
-		return &domain.Error{Code: domain.Invalid, Path: path, Message: bad.Error()}
+		return &domain.Error{Code: domain.Invalid, Path: path, Message: err.Error()}
 	}
 	return err
 }
@@ -227,6 +236,9 @@ func (c *agreementCmd) load(ctx context.Context) (list []sighting, from provenan
 }
 
 func (c *agreementCmd) loadFile() ([]sighting, provenance, error) {
+	if c.Time != "" && c.Metric != string(agreement.IntervalScale) {
+		return nil, provenance{}, &domain.Error{Code: domain.Invalid, Path: "--metric", Message: "traces are of interval scale; leave --metric out"}
+	}
 	f, from, err := readData(c.Data, c.NA)
 	if err != nil {
 		return nil, from, err
@@ -235,7 +247,7 @@ func (c *agreementCmd) loadFile() ([]sighting, provenance, error) {
 		return &domain.Error{Code: domain.Invalid, Path: c.Data, Message: fmt.Sprintf("column %q: ", column) + fmt.Sprintf(format, args...)}
 	}
 	columns := map[string]frame.Column{}
-	for _, named := range [][2]string{{"clip", c.Clip}, {"judge", c.Judge}, {"value", c.Value}, {"dimension", c.Dimension}, {"couple", c.Couple}, {"segment", c.Segment}, {"week", c.Week}, {"criterion", c.Criterion}} {
+	for _, named := range [][2]string{{"clip", c.Clip}, {"judge", c.Judge}, {"value", c.Value}, {"dimension", c.Dimension}, {"couple", c.Couple}, {"segment", c.Segment}, {"week", c.Week}, {"criterion", c.Criterion}, {"time", c.Time}} {
 		flag, name := named[0], named[1]
 		if name == "" {
 			continue
@@ -250,7 +262,7 @@ func (c *agreementCmd) loadFile() ([]sighting, provenance, error) {
 	if !value.IsNumeric() && c.Metric != string(agreement.NominalScale) {
 		return nil, from, bad(c.Value, "there is text in it; expected numbers, or --metric nominal")
 	}
-	for _, flag := range []string{"week", "criterion"} {
+	for _, flag := range []string{"week", "criterion", "time"} {
 		if col, ok := columns[flag]; ok && !col.IsNumeric() {
 			return nil, from, bad(col.Name, "there is text in it; expected numbers")
 		}
@@ -289,6 +301,11 @@ func (c *agreementCmd) loadFile() ([]sighting, provenance, error) {
 		}
 		if col, ok := columns["criterion"]; ok {
 			s.criterion = col.Values[r]
+		}
+		if col, ok := columns["time"]; ok {
+			if s.second = col.Values[r]; math.IsNaN(s.second) {
+				return nil, from, bad(col.Name, "row %d has none", r+1)
+			}
 		}
 		list = append(list, s)
 	}
@@ -391,6 +408,7 @@ type (
 		Needed       *neededJSON       `json:"needed,omitempty"`
 		GStudy       *gStudyJSON       `json:"generalisability,omitempty"`
 		Drift        []chartJSON       `json:"drift,omitempty"`
+		Traces       []traceJSON       `json:"traces,omitempty"`
 		NotEstimable []string          `json:"not_estimable"`
 
 		assessment               *agreement.Assessment
@@ -466,6 +484,17 @@ type (
 		Flags       []agreement.Flag `json:"flags"`
 	}
 )
+
+// err returns nil if anything was estimable, else the reason.
+func (d *dimensionReport) err() error {
+	switch {
+	case d.study != nil || len(d.charts) > 0 || len(d.Traces) > 0:
+		return nil
+	case d.assessment != nil:
+		return d.assessment.Err()
+	}
+	return errors.Join(d.reasons...)
+}
 
 // note keeps what is not estimable, and returns any other error.
 func (d *dimensionReport) note(err error) error {
@@ -635,11 +664,14 @@ func (r agreementReport) writeTable(w io.Writer) error {
 		if d.Dimension != "" {
 			fmt.Fprintf(w, "%s: ", d.Dimension)
 		}
-		state := "every judge rated every clip"
-		if !d.Complete {
-			state = "judges rated different clips"
+		state := "; every judge rated every clip"
+		switch {
+		case d.assessment == nil:
+			state = " at single moments"
+		case !d.Complete:
+			state = "; judges rated different clips"
 		}
-		fmt.Fprintf(w, "%d clips, %d judges, %d ratings; %s\n", d.Clips, d.Judges, d.Ratings, state)
+		fmt.Fprintf(w, "%d clips, %d judges, %d ratings%s\n", d.Clips, d.Judges, d.Ratings, state)
 		if err := d.writeTable(w, r.Level); err != nil {
 			return err
 		}
@@ -704,6 +736,9 @@ func (d dimensionReport) writeTable(w io.Writer, level number) error {
 		if g.Needed.Segments > 0 {
 			fmt.Fprintf(w, "a dependability of %v needs %s with as many judges\n", float64(g.Needed.Target), plural(g.Needed.Segments, "segment"))
 		}
+	}
+	if err := writeTraces(w, d.Traces, percent); err != nil {
+		return err
 	}
 	if len(d.Drift) > 0 {
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

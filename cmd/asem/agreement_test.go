@@ -201,3 +201,35 @@ func TestReliability(t *testing.T) {
 		assert.Contains(t, err, c.want)
 	}
 }
+
+func TestAgreementOfTraces(t *testing.T) {
+	f, _, err := readData(filepath.Join(agreementData, "traces.csv"), nil)
+	require.NoError(t, err)
+	var b strings.Builder
+	b.WriteString("clip,judge,value,second\n")
+	for _, judge := range []string{"b", "a"} {
+		c, _ := f.Column(judge)
+		for i, v := range c.Values {
+			fmt.Fprintf(&b, "talk,%s,%v,%v\n", judge, v, float64(i)/2)
+			if judge == "a" {
+				fmt.Fprintf(&b, "alone,%s,%v,%v\n", judge, v, float64(i)/2)
+			}
+		}
+	}
+	file := write(t, "traces.csv", b.String())
+	r := agreementJSONOf(t, "--data", file, "--time", "second", "--step", "0.5", "--samples", "40")
+	require.Len(t, r.Dimensions[0].Traces, 1)
+	assert.Equal(t, "talk", r.Dimensions[0].Traces[0].Clip)
+	assert.Equal(t, number(1.5), r.Dimensions[0].Traces[0].Pairs[0].BestLag, "b comes three moments after a")
+	assert.Contains(t, strings.Join(r.Dimensions[0].NotEstimable, "\n"), "clip alone: the agreement of traces is not estimable: there are 1 traces")
+	assert.Contains(t, must(t, "agreement", "--data", file, "--time", "second", "--step", "0.5", "--samples", "0"), "1.5 s")
+	_, text, code := asem(t, "agreement", "--data", file, "--time", "second", "--lag", "500")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, text, "clip talk: lag is 500 s; expected 0 to")
+	_, text, code = asem(t, "agreement", "--data", write(t, "one.csv", "clip,judge,value,second\n1,a,1,0\n1,a,2,1\n"), "--time", "second")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, text, "at least two are needed")
+	_, text, code = asem(t, "agreement", "--data", write(t, "twice.csv", "clip,judge,value,second\n1,a,1,0\n1,a,2,0\n1,b,2,0\n1,b,2,1\n"), "--time", "second")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, text, "expected rising seconds")
+}
