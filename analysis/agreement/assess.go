@@ -20,7 +20,8 @@ type Assessment struct {
 }
 
 // Assess computes all coefficients that fit ratings of a metric. It depends on the table and the options alone: called after each rating that a table
-// takes in, it gives what it would give for all of them at once. Bootstrap intervals are left out if b is nil, so that it costs milliseconds.
+// takes in, it gives what it would give for all of them at once. The level is that of all intervals. Those from
+// the bootstrap are left out if b is nil, so that it costs milliseconds.
 func Assess(ctx context.Context, t *Table, m Metric, level float64, b *Bootstrap) (*Assessment, error) {
 	level, err := checkLevel(level)
 	if err != nil {

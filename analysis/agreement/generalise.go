@@ -115,7 +115,7 @@ type Dependability struct {
 	MeanRatingOf int     // ratings of a couple
 }
 
-// Decide returns what a plan promises (Brennan 2001, sections 3.2 and 4.1: a couple's mean over judges and segments). Without any variance between couples
+// Decide returns what a plan promises (Brennan 2001: a couple's mean over judges and segments). Without any variance between couples
 // it is [ErrNotEstimable].
 func (g *GStudy) Decide(p Plan) (Dependability, error) {
 	if p.Judges < 1 || p.Segments < 1 {

@@ -8,10 +8,10 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Weights say how much two ratings agree that differ: 1 for full agreement, 0 for none.
+// Weights say how much two ratings agree that differ: 1 for full agreement, 0 for none. The zero Weights are those of unweighted kappa.
 type Weights struct {
 	Name string // unweighted, linear, quadratic or custom
-	// Of returns the weight of the categories a and b; the largest difference between categories that occur is span.
+	// of returns the weight of the categories a and b; the largest difference between categories that occur is span.
 	of     func(a, b, span float64) float64
 	custom map[[2]float64]float64
 }
@@ -116,6 +116,9 @@ func (w Weights) kappa(pairs [][2]float64) (*Kappa, error) {
 	for _, p := range pairs {
 		all = append(all, p[0], p[1])
 	}
+	if w.of == nil && w.custom == nil {
+		w = Unweighted
+	}
 	categories := sortedSet(all)
 	m := len(categories)
 	span := categories[m-1] - categories[0]
@@ -157,7 +160,7 @@ func (w Weights) kappa(pairs [][2]float64) (*Kappa, error) {
 		return nil, notEstimable(what, "chance alone makes the judges agree fully, as the weights count all categories that they used as one")
 	}
 	k.Value = (k.Observed - k.Expected) / (1 - k.Expected)
-	var sample, null float64 // second moments of eq. 10 and 9
+	var sample, null float64 // second moments where clips are a sample, and where judges are independent
 	for i := range m {
 		for j := range m {
 			mean := byRow[i] + byCol[j]

@@ -78,7 +78,7 @@ func (s *solver) load(y []float64) {
 }
 
 // deviance returns -2 times the restricted log-likelihood at theta, profiled over mean and residual variance, less its constants:
-// log|A| + log(1'V^-1 1) + (n-1) log r^2 (Bates et al. 2015, J. Stat. Softw. 67(1), eq. 41, for one fixed effect), and fills grad, if not nil, with its derivatives.
+// log|A| + log(1'V^-1 1) + (n-1) log r^2 (Bates et al. 2015, J. Stat. Softw. 67(1), section 3.4, for one fixed effect), and fills grad, if not nil, with its derivatives.
 func (s *solver) deviance(theta, grad []float64) float64 {
 	nb := len(s.border)
 	logdet := 0.0

@@ -140,15 +140,17 @@ type CrossCorrelation struct {
 }
 
 // AgreeTraces computes the agreement of traces moment by moment and the cross-correlation of each two judges up to a lag in seconds. The
-// cross-correlation at lag h is sum_t (x_t - mean x)(y_t+h - mean y) / (n s_x s_y), as in Box & Jenkins (1976, sec. 11.1.2). Intervals of the
+// cross-correlation at lag h is sum_t (x_t - mean x)(y_t+h - mean y) / (n s_x s_y) (Box & Jenkins 1976). Intervals of the
 // ICCs come from a moving-block bootstrap (Künsch 1989), if b is not nil, in blocks of three times the lag at which the traces' autocorrelation has
 // fallen below 1/e. A judge who never moved is [ErrNotEstimable].
 func AgreeTraces(ctx context.Context, tr *Traces, maxLag float64, b *Bootstrap) (*TraceAgreement, error) {
 	const what = "the agreement of traces"
 	var rows [][]float64 // of each moment that all judges rated
 	moments := 0
-	for _, v := range tr.Values {
-		moments = len(v)
+	for j, v := range tr.Values {
+		if moments = len(v); len(v) != len(tr.Values[0]) || len(tr.Judges) != len(tr.Values) {
+			return nil, badInput("traces", "are of %d judges, and that of number %d has %d moments; expected one for each judge, of equal length", len(tr.Judges), j+1, len(v))
+		}
 	}
 	if !(maxLag >= 0) || maxLag/tr.Step > float64(max(0, moments-2)) {
 		return nil, badInput("lag", "is %v s; expected 0 to %v s, as long as the traces", maxLag, float64(max(0, moments-2))*tr.Step)

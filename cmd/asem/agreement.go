@@ -48,6 +48,7 @@ type agreementCmd struct {
 	Baseline  int      `help:"How many of a judge's first weeks say what is usual; 0 is all." default:"0"`
 	Level     float64  `help:"Level of the intervals." default:"0.95"`
 	Samples   int      `help:"Bootstrap samples behind intervals that have no closed form; 0 leaves these out." default:"1000"`
+	Resample  string   `help:"What bootstrap samples of judges who rated different clips draw: ${enum}. Clips keeps the judges at hand." enum:"parametric,clips" default:"parametric"`
 	Seed      uint64   `help:"Equal seeds make equal intervals." default:"1"`
 	NA        []string `help:"Texts that mean a missing value in the file, besides the empty one; NA if none is given." name:"na" placeholder:"TEXT"`
 	JSON      bool     `help:"Print the result as JSON." name:"json"`
@@ -119,7 +120,7 @@ func (c *agreementCmd) bootstrap() *agreement.Bootstrap {
 	if c.Samples == 0 {
 		return nil
 	}
-	return &agreement.Bootstrap{Samples: c.Samples, Seed: c.Seed, Level: c.Level}
+	return &agreement.Bootstrap{Samples: c.Samples, Seed: c.Seed, Level: c.Level, Resampling: agreement.Resampling(c.Resample)}
 }
 
 // assess computes everything for the ratings of one dimension.
@@ -188,7 +189,11 @@ func (c *agreementCmd) assess(ctx context.Context, list []sighting) (dimensionRe
 }
 
 func (c *agreementCmd) generalise(ctx context.Context, d *dimensionReport, moments []agreement.Moment) error {
-	g, err := agreement.Generalise(ctx, moments, agreement.Layout(c.Segments), c.bootstrap())
+	b := c.bootstrap()
+	if b != nil {
+		b.Resampling = agreement.Parametric
+	}
+	g, err := agreement.Generalise(ctx, moments, agreement.Layout(c.Segments), b)
 	if err != nil {
 		return d.note(err)
 	}

@@ -55,6 +55,7 @@ func TestAgreementOfAFile(t *testing.T) {
 	assert.Contains(t, out, "judges rated different clips")
 	assert.Contains(t, out, "ICC(2,1)  ICC(A,1)     0.407")
 	assert.Equal(t, out, must(t, "agreement", "--data", file, "--samples", "100"), "equal seeds, equal bytes")
+	assert.NotEqual(t, out, must(t, "agreement", "--data", file, "--samples", "100", "--resample", "clips"))
 }
 
 func TestAgreementBySegmentsWeeksAndDimensions(t *testing.T) {
