@@ -212,7 +212,8 @@ func (l *Live) touched(ctx context.Context, upTo events.Position) (map[string]*t
 			case "questionnaire.submitted", "answer.corrected", "score.recorded", "score.corrected":
 				t.couples[couple] = true
 				t.all = t.all || !ok
-			case "consent.given", "consent.withdrawn", "wave.missed", "diary.missed", "participant.moved", "interaction.recorded", "clip.cut", "participant.withdrew", "couple.separated", "model.registered", "model.retired":
+			case "consent.given", "consent.withdrawn", "wave.missed", "diary.missed", "participant.moved", "interaction.recorded", "clip.cut", "participant.withdrew", "couple.separated", "model.registered", "model.retired",
+				"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started":
 				// no data set shows them
 			case "couple.enrolled", "participant.joined":
 				// nobody has values before the first answer

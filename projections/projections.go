@@ -10,12 +10,12 @@ func definitions() []definition {
 		ratings(),
 		diaries(),
 		compliances(),
+		prompts(),
 	}
 }
 
 // auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened.
 var auditOnly = []string{
 	"contact.changed", "language.chosen", "pairing.confirmed", "arm.assigned", "session.held",
-	"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 }

@@ -23,7 +23,7 @@ var sender = mail.Address{Name: "Journal", Address: "journal@example.org"}
 // Whatever clocks, zones, people, servers and crashes do: each reminder is handed over once unless it was certainly not taken, only while what it is about
 // can be answered and was not, never at night, and never after a withdrawal.
 func TestRemindersAreSentOnceInTheirWindowAndNeverAfterAWithdrawal(t *testing.T) {
-	fewerChecks(t, 12) // each writes some hundred times to a disk
+	fewerChecks(t, 25) // each writes some hundred times to a disk
 	l := newLab(t)
 	run, sent, again := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -133,7 +133,7 @@ func TestRemindersAreSentOnceInTheirWindowAndNeverAfterAWithdrawal(t *testing.T)
 			}
 		}
 	})
-	assert.Greater(t, sent, 50, "otherwise this tried nothing")
+	assert.Greater(t, sent, 20, "otherwise this tried nothing")
 	assert.Positive(t, again)
 }
 

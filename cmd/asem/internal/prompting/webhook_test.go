@@ -76,7 +76,7 @@ func TestWebhookAnswers(t *testing.T) {
 				w.WriteHeader(http.StatusTooManyRequests)
 			}
 		}, 2, ""},
-		{"never now", func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, 8, domain.PromptUnreached},
+		{"never now", func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, 7, domain.PromptUnreached},
 		{"refused", func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, 1, domain.PromptRefused},
 		{"sent elsewhere", func(_ int, w http.ResponseWriter) {
 			w.Header().Set("Location", "/elsewhere")
