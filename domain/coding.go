@@ -7,12 +7,13 @@ import (
 
 // CodingScheme says what judges rate and how.
 type CodingScheme struct {
-	Code          string      `json:"code"`
-	Title         string      `json:"title"`
-	Unit          CodingUnit  `json:"unit"`
-	Directed      Direction   `json:"directed"`
-	Dimensions    []Dimension `json:"dimensions"`
-	JudgesPerClip int         `json:"judgesPerClip"`
+	Code            string      `json:"code"`
+	Title           string      `json:"title"`
+	Unit            CodingUnit  `json:"unit"`
+	IntervalSeconds int         `json:"intervalSeconds,omitempty"` // UnitInterval: its length; 0: not set
+	Directed        Direction   `json:"directed"`
+	Dimensions      []Dimension `json:"dimensions"`
+	JudgesPerClip   int         `json:"judgesPerClip"`
 }
 
 // CodingUnit is the stretch of an interaction that gets one rating.
@@ -50,6 +51,7 @@ func (s CodingScheme) check(path string, k *checks) {
 	k.add(CheckCode(path+".code", s.Code))
 	_, ok := find([]CodingUnit{UnitClip, UnitInterval, UnitEvent, UnitTurn, UnitContinuous}, func(u CodingUnit) bool { return u == s.Unit })
 	k.that(ok, path+".unit", "%q is not a unit; expected clip, interval, event, turn or continuous", s.Unit)
+	k.that(s.IntervalSeconds == 0 || s.IntervalSeconds > 0 && s.Unit == UnitInterval, path+".intervalSeconds", "a length of %d seconds; expected more than 0, with the unit interval", s.IntervalSeconds)
 	k.that(s.Directed == DirectedPerson || s.Directed == DirectedDyad, path+".directed", "%q is not a direction; expected person or dyad", s.Directed)
 	k.that(len(s.Dimensions) > 0, path+".dimensions", "there is nothing to rate")
 	k.that(s.JudgesPerClip >= 1, path+".judgesPerClip", "%d judges; expected at least one", s.JudgesPerClip)

@@ -34,13 +34,18 @@ var (
 		"projections":                  {"github.com/google/uuid", "asem/domain", "asem/events", "asem/analysis/"},
 		"graphql":                      {"asem/domain", "asem/projections", "github.com/graphql-go/graphql", "github.com/graphql-go/graphql/", "github.com/hashicorp/golang-lru/v2", "github.com/google/uuid"},
 		"cmd/asem":                     {""},
-		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql"},
-		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid"},
+		"cmd/asem/internal/access":     {"asem/domain", "github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2", "github.com/alexedwards/scs/v2", "github.com/pquerna/otp", "github.com/pquerna/otp/hotp", "golang.org/x/text/unicode/norm", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
+		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql", "asem/cmd/asem/internal/access", "github.com/boombuler/barcode/qr", "github.com/google/uuid", "asem/cmd/asem/internal/web/language"},
+		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid", "asem/cmd/asem/internal/yamltext"},
+		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext", "github.com/goccy/go-yaml"},
+		"cmd/asem/internal/yamltext":   {"asem/domain", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/"},
 		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},
+
+		"cmd/asem/internal/web/language": {"golang.org/x/text/"},
 	}
 	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/events/seal", "asem/events/proof", "asem/domain",
 		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/chromedp/", "github.com/ThreeDotsLabs/watermill/pubsub/", "github.com/ThreeDotsLabs/watermill/message",
-		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml"}
+		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml", "github.com/pquerna/otp/totp"}
 	testOnly = []string{"asem/events/eventstest"}
 )
 

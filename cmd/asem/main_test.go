@@ -413,10 +413,17 @@ func TestConfigurationComesFromAFileLast(t *testing.T) {
 // serveDemo starts a server on a small study and returns its address and a token.
 func serveDemo(t testing.TB) (base, token, keeper, data string) {
 	t.Helper()
+	return serveDemoWith(t, func(string) {})
+}
+
+// serveDemoWith serves a small example study after something more was done to its folder.
+func serveDemoWith(t testing.TB, more func(data string)) (base, token, keeper, data string) {
+	t.Helper()
 	data = filepath.Join(t.TempDir(), "data")
 	must(t, "simulate", "--couples", "6", "--separations", "0", "--data", data)
 	token = strings.TrimSpace(must(t, "token", "--study", "DEMO", "--data", data))
 	keeper = strings.TrimSpace(must(t, "token", "--operator", "--data", data))
+	more(data)
 	return serveOn(t, "--data", data), token, keeper, data
 }
 
