@@ -196,7 +196,9 @@ func (v View) PromptsOf(ctx context.Context, persons []PersonID) (map[PersonID][
 		})
 	})
 	for _, list := range found {
-		slices.SortFunc(list, func(a, b PromptLine) int { return firstOf(a.Scheduled.Compare(b.Scheduled), strings.Compare(a.Prompt, b.Prompt)) })
+		slices.SortFunc(list, func(a, b PromptLine) int {
+			return firstOf(a.Scheduled.Compare(b.Scheduled), strings.Compare(a.Prompt, b.Prompt))
+		})
 	}
 	return found, err
 }
