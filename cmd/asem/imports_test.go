@@ -40,13 +40,14 @@ var (
 		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid", "asem/cmd/asem/internal/yamltext"},
 		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext"},
 		"cmd/asem/internal/yamltext":   {"asem/domain", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/"},
+		"cmd/asem/internal/prompting":  {"asem/domain", "asem/events", "asem/events/feed", "asem/projections", "github.com/google/uuid", "github.com/wneessen/go-mail", "github.com/wneessen/go-mail/smtp", "github.com/prometheus/client_golang/prometheus", "golang.org/x/text/language", "golang.org/x/time/rate", "asem/cmd/asem/internal/prompting/texts"},
 		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},
 
 		"cmd/asem/internal/web/language": {"golang.org/x/text/"},
 	}
 	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/events/seal", "asem/events/proof", "asem/domain",
 		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/chromedp/", "github.com/ThreeDotsLabs/watermill/pubsub/", "github.com/ThreeDotsLabs/watermill/message",
-		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml", "github.com/pquerna/otp/totp"}
+		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml", "github.com/pquerna/otp/totp", "github.com/emersion/go-smtp", "github.com/emersion/go-sasl"}
 	testOnly = []string{"asem/events/eventstest"}
 )
 
