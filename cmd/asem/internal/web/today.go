@@ -137,6 +137,14 @@ func (v *visit) task(o domain.Offer) task {
 		until, soon, far = o.Window.Ends, "today.lateTime", "today.lateDay"
 	}
 	until = until.In(v.zone)
+	if until.Hour() == 0 && until.Minute() == 0 { // midnight belongs to the day that ends with it
+		through := "today.throughDay"
+		if t.Late {
+			through = "today.lateThroughDay"
+		}
+		t.Until = v.T(through, v.Day(until.Add(-time.Minute)))
+		return t
+	}
 	if until.Sub(v.now) < 20*time.Hour {
 		t.Until = v.T(soon, v.Time(until))
 	} else {
