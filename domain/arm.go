@@ -6,6 +6,13 @@ type RandomisationSeeded struct {
 	Seed []byte `json:"seed"` // see Draw
 }
 
+// PlaceTaken: a couple, or one person of it, is the next to be randomised in its stratum. It stands with the study, so that no place is taken twice.
+type PlaceTaken struct {
+	Stratum string `json:"stratum"` // code of the site; empty: the only one
+	Number  int    `json:"number"`  // from 1
+	Unit    string `json:"unit"`    // code of the couple, or, where persons are randomised, that and the role: "017/A"
+}
+
 // ArmAssigned: chance put a couple, or one person of it, into an arm. It is sealed with the couple, and no page of participants names it.
 type ArmAssigned struct {
 	Role    Role   `json:"role,omitempty"` // empty: the couple
@@ -27,6 +34,7 @@ type ChangeNoted struct {
 }
 
 func (RandomisationSeeded) isEvent() {}
+func (PlaceTaken) isEvent()          {}
 func (ArmAssigned) isEvent()         {}
 func (SessionHeld) isEvent()         {}
 func (ChangeNoted) isEvent()         {}
@@ -96,6 +104,62 @@ func (c AssignArm) decide(p Past) ([]Event, error) {
 		}
 	}
 	return []Event{ArmAssigned{c.Role, c.Arm, c.Stratum, c.Number}}, nil
+}
+
+// unitName names who is randomised; without a role it is the couple.
+func unitName(couple string, r Role) string {
+	if r == "" {
+		return couple
+	}
+	return couple + "/" + string(r)
+}
+
+// TakePlace lets a couple, or one person of it, be the next to be randomised in its stratum. It goes before [Randomise], in the same append.
+type TakePlace struct {
+	Study, Couple string
+	Role          Role // empty: the couple
+	Stratum       string
+}
+
+func (c TakePlace) Target() Target { return Target{Study: c.Study} }
+
+func (c TakePlace) decide(p Past) ([]Event, error) {
+	if err := p.needProtocol(); err != nil {
+		return nil, err
+	}
+	if p.Study.Protocol.Randomise == nil {
+		return nil, refuse(Conflict, "arm", "study %s randomises nobody", c.Study)
+	}
+	if _, ok := p.Study.places[unitName(c.Couple, c.Role)]; ok {
+		return nil, nil
+	}
+	return []Event{PlaceTaken{c.Stratum, p.Study.taken[c.Stratum] + 1, unitName(c.Couple, c.Role)}}, nil
+}
+
+// Randomise puts a couple, or one person of it, into the arm that the plan has for the place it has taken.
+type Randomise struct {
+	Study, Couple string
+	Role          Role // empty: the couple
+}
+
+func (c Randomise) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c Randomise) decide(p Past) ([]Event, error) {
+	if err := p.needCouple(); err != nil {
+		return nil, err
+	}
+	place, ok := p.Study.places[unitName(c.Couple, c.Role)]
+	if !ok {
+		return nil, refuse(Conflict, "arm", "it has no place in the order of randomisation")
+	}
+	if p.Couple.arms[c.Role] != "" {
+		return nil, nil
+	}
+	arm, err := p.Study.Draw(place.Stratum, place.Number)
+	if err != nil {
+		return nil, err
+	}
+	return AssignArm{c.Study, c.Couple, c.Role, arm, place.Stratum, place.Number}.decide(p)
 }
 
 // HoldSession records that a session took place.

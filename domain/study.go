@@ -16,7 +16,9 @@ type Study struct {
 	Instruments map[InstrumentRef]Instrument
 	Models      map[string]ChangeModel // that the study follows, by name
 
-	seed []byte // from which arms are drawn; nil before SeedRandomisation
+	places map[string]PlaceTaken // in the order of randomisation
+	taken  map[string]int        // places of it, by stratum
+	seed   []byte                // from which arms are drawn; nil before SeedRandomisation
 }
 
 // Simulation marks a study whose data a program made, and says what was put in. A study that
@@ -54,6 +56,9 @@ func (s *Study) Apply(e Event) {
 		set(&s.Models, e.Model.Name, e.Model)
 	case ModelRetired:
 		delete(s.Models, e.Name)
+	case PlaceTaken:
+		set(&s.places, e.Unit, e)
+		set(&s.taken, e.Stratum, e.Number)
 	case RandomisationSeeded:
 		s.seed = e.Seed
 	}
@@ -140,9 +145,7 @@ func (c CreateStudy) decide(p Past) ([]Event, error) {
 	var k checks
 	k.add(CheckCode("study", c.Study))
 	k.that(c.Title != "", "title", "the title is empty")
-	if _, err := zone("zone", c.Zone); err != nil {
-		k.add(err)
-	}
+	k.add(checkZone("zone", c.Zone))
 	if err := k.err(); err != nil {
 		return nil, err
 	}

@@ -46,7 +46,13 @@ func newWho(t *testing.T, base string) *who {
 	return &who{base: base, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-func (v *who) do(t *testing.T, method, path string, form url.Values) (*http.Response, string) {
+// reply is what came back without its body.
+type reply struct {
+	status int
+	header http.Header
+}
+
+func (v *who) do(t *testing.T, method, path string, form url.Values) (reply, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, v.base+path, strings.NewReader(form.Encode()))
 	require.NoError(t, err)
@@ -61,15 +67,15 @@ func (v *who) do(t *testing.T, method, path string, form url.Values) (*http.Resp
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
-	return res, string(body)
+	return reply{res.StatusCode, res.Header}, string(body)
 }
 
 const staffPassword = "walnut harbour seven lamps"
 
 var setupCodeIn = regexp.MustCompile(`#setup=([\w-]{43})`)
 
-// hire makes a user by the command and sets up the account by the pages. It returns the key for one-time passwords.
-func (v *who) hire(t *testing.T, data, study, role, name string) (secret string) {
+// hire makes a user by the command and sets up the account by the pages.
+func (v *who) hire(t *testing.T, data, study, role, name string) {
 	t.Helper()
 	said := must(t, "user", "add", "--data", data, "--study", study, "--role", role, "--name", name, "--url", v.base)
 	found := setupCodeIn.FindStringSubmatch(said)
@@ -80,8 +86,7 @@ func (v *who) hire(t *testing.T, data, study, role, name string) (secret string)
 	once, err := totp.GenerateCode(key[1], time.Now())
 	require.NoError(t, err)
 	res, page := v.do(t, http.MethodPost, "/staff/setup/done", url.Values{"setup": {found[1]}, "password": {staffPassword}, "again": {staffPassword}, "once": {once}})
-	require.Equal(t, http.StatusSeeOther, res.StatusCode, page)
-	return key[1]
+	require.Equal(t, http.StatusSeeOther, res.status, page)
 }
 
 // doorOf opens what says who may come in beside a server.
@@ -97,7 +102,7 @@ func doorOf(t *testing.T, data string, do func(*access.Store)) {
 func (v *who) comeIn(t *testing.T, c access.Credential) {
 	t.Helper()
 	res, page := v.do(t, http.MethodPost, "/in", url.Values{"code": {c.Code.String()}, "pin": {c.PIN}})
-	require.Equal(t, http.StatusSeeOther, res.StatusCode, page)
+	require.Equal(t, http.StatusSeeOther, res.status, page)
 }
 
 // examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO.
@@ -165,16 +170,16 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 		by := map[string][]string{}
 		for _, name := range names {
 			res, body := all[name].do(t, method, path, url.Values{})
-			outcome := fmt.Sprint(res.StatusCode)
-			if to := res.Header.Get("Location"); to != "" {
+			outcome := fmt.Sprint(res.status)
+			if to := res.header.Get("Location"); to != "" {
 				outcome += " to " + to
 			}
 			by[outcome] = append(by[outcome], name)
-			if res.StatusCode == http.StatusNotFound && p.Policy != "operator" {
+			if res.status == http.StatusNotFound && p.Policy != "operator" {
 				_, missing := all[name].do(t, method, path[:1+strings.IndexByte(path[1:]+"/", '/')]+"/there/is/no/such/page", url.Values{})
 				assert.Equal(t, missing, body, "%s for %s: forbidden and missing look the same", p.Pattern, name)
 			}
-			assert.Less(t, res.StatusCode, 500, "%s for %s: %s", p.Pattern, name, body)
+			assert.Less(t, res.status, 500, "%s for %s: %s", p.Pattern, name, body)
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s\n    policy: %s\n", p.Pattern, p.Policy)
@@ -239,7 +244,7 @@ func TestGraphQLWithASession(t *testing.T) {
 		_, answer = ask(func(r *http.Request) { r.Header.Set("Authorization", "Bearer wrong") })
 		assert.Nil(t, answer.Data.Study, "a wrong token is not made good by a session")
 		res, _ := v.do(t, http.MethodPost, "/staff/out", nil)
-		assert.Equal(t, `"cache"`, res.Header.Get("Clear-Site-Data"))
+		assert.Equal(t, `"cache"`, res.header.Get("Clear-Site-Data"))
 		_, answer = ask(func(*http.Request) {})
 		assert.Nil(t, answer.Data.Study, "signed out")
 	}
@@ -287,7 +292,7 @@ func TestUserCommand(t *testing.T) {
 	}
 }
 
-// Who is erased can sign in no more, and a new master key locks nobody out.
+// Who is erased can sign in no more, neither where an older backup is restored; and neither a new master key nor a restore locks anybody else out.
 func TestErasedPersonsCannotSignIn(t *testing.T) {
 	dir := t.TempDir()
 	s := storage{Data: filepath.Join(dir, "data")}
@@ -299,13 +304,23 @@ func TestErasedPersonsCannotSignIn(t *testing.T) {
 		theirs, e = a.IssueCode(t.Context(), access.Participant{Study: "S", Couple: "1", Role: "B"})
 		require.NoError(t, errors.Join(err, e))
 	})
+	backups, before, restored := filepath.Join(dir, "backups"), filepath.Join(dir, "before"), filepath.Join(dir, "restored")
+	must(t, "backup", backups, "--data", s.Data)
 	must(t, "key", "rotate", "--data", s.Data)
-	must(t, "key", "forget", "--data", s.Data)
-	must(t, "erase", "--data", s.Data, "--study", "S", "--couple", "1", "--role", "A", "--yes-erase-for-good")
-	base := serveOn(t, "--data", s.Data)
-	res, _ := newWho(t, base).do(t, http.MethodPost, "/in", url.Values{"code": {mine.Code.String()}, "pin": {mine.PIN}})
-	assert.Equal(t, http.StatusUnauthorized, res.StatusCode)
-	newWho(t, base).comeIn(t, theirs)
+	must(t, "key", "forget", "--data", s.Data, "--backups", backups)
+	must(t, "backup", backups, "--data", s.Data) // the one before cannot be read any more
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	last := slices.Max(files)
+	must(t, "restore", last, "--data", before, "--master-key-file", filepath.Join(s.Data, "keys"))
+	must(t, "erase", "--data", s.Data, "--study", "S", "--couple", "1", "--role", "A", "--backups", backups, "--yes-erase-for-good")
+	must(t, "restore", last, "--data", restored, "--master-key-file", filepath.Join(s.Data, "keys"))
+	for data, status := range map[string]int{before: http.StatusSeeOther, s.Data: http.StatusUnauthorized, restored: http.StatusUnauthorized} {
+		base := serveOn(t, "--data", data, "--master-key-file", filepath.Join(s.Data, "keys"))
+		res, _ := newWho(t, base).do(t, http.MethodPost, "/in", url.Values{"code": {mine.Code.String()}, "pin": {mine.PIN}})
+		assert.Equal(t, status, res.status, data)
+		newWho(t, base).comeIn(t, theirs)
+	}
 
 	_, message, code := asem(t, "serve", "--data", s.Data, "--proxy", "nonsense")
 	assert.Equal(t, 2, code)

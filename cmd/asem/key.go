@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"asem/events/backup"
 	"asem/events/proof"
 	"asem/events/seal"
 )
@@ -88,7 +87,7 @@ func (c *keyForgetCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		if c.Backups != "" {
-			if err := backup.KeyringIn(c.Backups).Update(ctx, a.log); err != nil {
+			if err := c.updateBeside(ctx, c.Backups, a); err != nil {
 				return err
 			}
 		}

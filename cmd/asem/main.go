@@ -25,6 +25,7 @@ type commands struct {
 	Demo       demoCmd       `cmd:"" help:"Create the example study, fit its change model, print the table and serve it."`
 	Serve      serveCmd      `cmd:"" help:"Serve the studies of a data folder or database: pages and GraphQL."`
 	Import     importCmd     `cmd:"" help:"Bring a CSV data set into a study, as events."`
+	Study      studyCmd      `cmd:"" help:"Plan studies: ready plans, plans of your own, their versions."`
 	Instrument instrumentCmd `cmd:"" help:"List the scoring keys that ship, or bring in an instrument of your own."`
 	Fit        fitCmd        `cmd:"" help:"Fit a model to a CSV file or to a study."`
 	Export     exportCmd     `cmd:"" help:"Write a study's data for analysis as CSV."`

@@ -57,7 +57,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	}
 	who := &tokenFile{path: c.tokenFile()}
 	return c.withWhatStands(ctx, newLogger(io.err), func(h *house) error {
-		s := serving{listen: c.Listen, url: strings.TrimSuffix(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
+		s := serving{listen: c.Listen, url: strings.TrimRight(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
 		if c.NATS != "" {
 			to, err := feed.ConnectNATS(c.NATS, c.NATSStream, c.NATSSubject)
 			if err != nil {
@@ -226,7 +226,7 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 	mux.Handle("GET /metrics", onlyOperators(isOperator, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	mux.Handle("/", sessions.Wrap(web.New(web.Config{
 		Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator,
-		Access: o.access, Sessions: sessions, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec,
+		Access: o.access, Sessions: sessions, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
 	})))
 	return mux
 }

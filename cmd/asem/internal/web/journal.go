@@ -20,6 +20,8 @@ import (
 type Executor interface {
 	Past(ctx context.Context, study, couple string) (domain.Past, error)
 	Execute(ctx context.Context, o domain.Order) (domain.Receipt, error)
+	// ExecuteAll carries out all orders or none.
+	ExecuteAll(ctx context.Context, id uuid.UUID, orders []domain.Order) (domain.Receipt, error)
 }
 
 // journal is what the participants' pages have in common. They are made from what there is of the couple in the log, of which they show a person the own part

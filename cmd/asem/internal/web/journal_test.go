@@ -27,6 +27,7 @@ import (
 	"asem/events/proof"
 	"asem/events/seal"
 	"asem/events/sqlite"
+	"asem/projections"
 )
 
 // clock is a clock that tests set.
@@ -50,6 +51,7 @@ func (c *clock) set(at time.Time) {
 // study is a server with one couple of one study, a real log and real sign-in.
 type study struct {
 	t      *testing.T
+	log    events.Log
 	exec   *events.Executor
 	access *access.Store
 	clock  *clock
@@ -131,7 +133,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	store, err := access.OpenSQLite(t.Context(), filepath.Join(dir, "access.db"), keys)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	s := &study{t: t, exec: events.NewExecutor(log), access: store, clock: &clock{at: on(0, 12, 0)}, codes: map[domain.Role]access.Credential{}}
+	s := &study{t: t, log: log, exec: events.NewExecutor(log), access: store, clock: &clock{at: on(0, 12, 0)}, codes: map[domain.Role]access.Credential{}}
 
 	p := protocol()
 	for _, f := range change {
@@ -149,7 +151,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	sessions := access.NewSessions(store, false, func(w http.ResponseWriter, _ *http.Request, err error) { Failed(logger, w, err) })
 	handler := sessions.Wrap(New(Config{
-		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Now: s.clock.now, Elsewhere: "/healthz",
+		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz",
 		IsOperator: func(*http.Request) bool { return false },
 	}))
 	mux := http.NewServeMux()
@@ -196,6 +198,17 @@ func (s *study) agreed(roles ...domain.Role) {
 			s.do(domain.GiveConsent{Study: "S", Couple: "C1", Role: r, Scope: scope, Version: "2026-1", At: s.clock.now()})
 		}
 	}
+}
+
+// events lists what the log holds, by type.
+func (s *study) events() (types []string) {
+	s.t.Helper()
+	list, err := s.log.Read(context.Background(), 0, 100_000)
+	require.NoError(s.t, err)
+	for _, e := range list {
+		types = append(types, e.Type)
+	}
+	return types
 }
 
 func (s *study) entries(r domain.Role) []domain.Entry {
