@@ -416,10 +416,3 @@ func TestFrom(t *testing.T) {
 		assert.Equal(t, c.want, s.from(r).String(), name)
 	}
 }
-
-func fileText(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	require.NoError(t, err)
-	return string(b)
-}
