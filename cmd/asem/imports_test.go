@@ -22,6 +22,7 @@ var (
 		"domain":                       {},
 		"analysis/frame":               {"gonum.org/v1/gonum/"},
 		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
+		"analysis/agreement":           {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
 		"events/backup":                {"asem/domain", "asem/events", "asem/events/proof", "asem/events/seal", "github.com/google/uuid", "filippo.io/age", "github.com/klauspost/compress/zstd", "github.com/gofrs/flock"},
 		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
