@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -415,11 +414,4 @@ func TestFrom(t *testing.T) {
 		}
 		assert.Equal(t, c.want, s.from(r).String(), name)
 	}
-}
-
-func fileText(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	require.NoError(t, err)
-	return string(b)
 }
