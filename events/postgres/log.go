@@ -208,6 +208,9 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	return nil
 }
 
+// SetClock is [events.Committer.SetClock] of the log's committer.
+func (l *Log) SetClock(clock func() time.Time) { l.committer.SetClock(clock) }
+
 // Append implements [events.Log].
 func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
 	return l.committer.Append(ctx, a)

@@ -156,6 +156,9 @@ func (l *Log) explain(err error) error {
 	return err
 }
 
+// SetClock is [events.Committer.SetClock] of the log's committer.
+func (l *Log) SetClock(clock func() time.Time) { l.committer.SetClock(clock) }
+
 // Append implements [events.Log].
 func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
 	return l.committer.Append(ctx, a)
