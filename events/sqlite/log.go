@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -182,7 +183,7 @@ func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Vers
 	if limit <= 0 {
 		limit = -1 // SQLite's word for no limit
 	}
-	return l.read(ctx, "read "+string(s), l.statement.readStream, string(s), int64(after), limit)
+	return l.read(ctx, "read "+string(s), l.statement.readStream, 0, string(s), int64(after), limit)
 }
 
 // Read implements [events.Log].
@@ -190,10 +191,16 @@ func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]eve
 	if limit <= 0 {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
 	}
-	return l.read(ctx, "read the log", l.statement.readAll, int64(after), limit)
+	return l.read(ctx, "read the log", l.statement.readAll, min(limit, maxForeseen), int64(after), limit)
 }
 
-func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any) ([]events.Envelope, error) {
+const (
+	recordRoom  = 8 << 10 // bytes of the records that share memory: what keeps one of them keeps so much
+	maxForeseen = 1000    // events
+)
+
+// read runs a query that may return so many events as are foreseen.
+func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, foreseen int, args ...any) ([]events.Envelope, error) {
 	if l.closed.Load() {
 		return nil, events.ErrClosed
 	}
@@ -203,13 +210,19 @@ func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any
 	}
 	defer rows.Close()
 	var list []events.Envelope
+	var position int64
+	var record sql.RawBytes
+	var room []byte
 	for rows.Next() {
-		var position int64
-		var record []byte
 		if err := rows.Scan(&position, &record); err != nil {
 			return nil, wrap(ctx, what, err)
 		}
-		e, err := events.DecodeRecord(record)
+		if len(record) > cap(room)-len(room) { // records lie side by side: that is a third of the memory and time of one copy for each
+			room = make([]byte, 0, max(len(record), min(2*cap(room), recordRoom)))
+		}
+		begin := len(room)
+		room = append(room, record...)
+		e, err := events.DecodeRecord(room[begin:len(room):len(room)])
 		if err == nil && int64(e.Position) != position {
 			err = events.ErrDamaged
 		}
@@ -218,6 +231,9 @@ func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any
 			return list, nil // who asks for more is told
 		case err != nil:
 			return nil, fmt.Errorf("%s at position %d: %w", what, position, err)
+		}
+		if len(list) == cap(list) && len(list) > 8 { // mostly it is a few or all
+			list = slices.Grow(list, max(foreseen-len(list), len(list)))
 		}
 		list = append(list, e)
 	}
