@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,26 +84,23 @@ func BenchmarkProtection(b *testing.B) {
 		},
 	} {
 		b.Run(backend, func(b *testing.B) {
-			for _, name := range []string{"neither", "both"} {
-				inner, owner := open(b), ""
-				var log appender
-				if name == "both" {
-					log, owner = seal.New(inner, keys(b)), "DEMO/%03d/A"
-				} else {
-					bare := events.NewCommitter(treeless{inner}, func(events.Position) {})
-					defer bare.Close()
-					log = bare
-				}
-				var writers atomic.Int64
-				event := diary(b)
-				eventstest.BenchAppends(b, name, func(int) func() error {
-					n := writers.Add(1)
+			bare, whole := open(b), open(b)
+			bareLog := events.NewCommitter(treeless{bare}, func(events.Position) {})
+			sealed := seal.New(whole, keys(b))
+			defer func() {
+				bareLog.Close()
+				require.NoError(b, bare.Close())
+				require.NoError(b, whole.Close())
+			}()
+			event := diary(b)
+			writers := func(log appender, owned bool) func(int) func() error {
+				return func(n int) func() error {
 					s, v := events.Stream(fmt.Sprintf("couple/DEMO/%03d", n)), events.Version(0)
 					do := func() error {
 						e := event
 						e.ID, e.Study = uuid.Must(uuid.NewV7()), "DEMO"
-						if owner != "" {
-							e.Owner = fmt.Sprintf(owner, n)
+						if owned {
+							e.Owner = fmt.Sprintf("DEMO/%03d/A", n)
 						}
 						_, err := log.Append(context.Background(), events.Append{Command: e.ID, Writes: []events.Write{{Stream: s, Expected: v, Events: []events.Envelope{e}}}})
 						v++
@@ -112,9 +108,13 @@ func BenchmarkProtection(b *testing.B) {
 					}
 					require.NoError(b, do()) // makes the owner's key, once for all
 					return do
-				})
-				require.NoError(b, inner.Close())
+				}
 			}
+			turns := eventstest.Turns(b, []eventstest.Way{
+				{Name: "neither", Writers: 64, Writer: writers(bareLog, false)},
+				{Name: "both", Writers: 64, Writer: writers(sealed, true)},
+			})
+			b.ReportMetric(100*(1-eventstest.Ratio(turns["both"], turns["neither"], eventstest.PerSecond)), "%-cost")
 		})
 	}
 }
