@@ -294,6 +294,72 @@ func TestRestoreToAPosition(t *testing.T) {
 	}
 }
 
+// Restored to a position, a log holds what it held then, byte for byte and whole commands only, is in order and goes on from there; and who was erased later is not in it.
+func TestRestoreStopsAtAPosition(t *testing.T) {
+	dir := t.TempDir()
+	data, backups := filepath.Join(dir, "data"), filepath.Join(dir, "backups")
+	s := storage{Data: data}
+	observe(t, s)
+	records := func(s storage) (list []events.Record) {
+		require.NoError(t, s.withArchive(t.Context(), func(a *archived) (err error) {
+			list, err = a.log.Records(t.Context(), 0, 1000)
+			return err
+		}))
+		return list
+	}
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		for i := range 3 {
+			observeMore(t, h, float64(i))
+		}
+		return nil
+	}))
+	all := records(s)
+	must(t, "backup", backups, "--data", data)
+	must(t, "erase", "--data", data, "--study", "S", "--couple", "1", "--role", "A", "--backups", backups, "--yes-erase-for-good")
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	head := len(all)
+	commandOf := func(r events.Record) uuid.UUID {
+		e, err := events.DecodeRecord(r.Data)
+		require.NoError(t, err)
+		return e.Command
+	}
+	restored := 0
+	for n := 1; n <= head; n++ {
+		whole := n // the last command that ends by then
+		for whole > 0 && whole < head && commandOf(all[whole-1]) == commandOf(all[whole]) {
+			whole--
+		}
+		to := storage{Data: filepath.Join(dir, fmt.Sprint("to", n)), Keys: filepath.Join(data, "keys")}
+		must(t, "restore", files[0], "--data", to.Data, "--master-key-file", to.Keys, "--position", fmt.Sprint(n))
+		got := records(to)
+		require.GreaterOrEqual(t, len(got), whole)
+		for i := range whole {
+			require.Equal(t, all[i], got[i], "position %d of a log restored to %d", i+1, n)
+		}
+		for _, r := range got[whole:] { // what is more is the erasure, repeated
+			e, err := events.DecodeRecord(r.Data)
+			require.NoError(t, err)
+			assert.Equal(t, "participant.erased", e.Type)
+		}
+		if whole > 0 {
+			restored++
+		}
+		must(t, "verify", "--data", to.Data, "--master-key-file", to.Keys)
+		assert.Empty(t, grep(t, canaries, to.Data))
+		if whole == head {
+			require.NoError(t, to.with(t.Context(), func(h *house) error { observeMore(t, h, 9); return nil }))
+			must(t, "verify", "--data", to.Data, "--master-key-file", to.Keys)
+		}
+	}
+	assert.Greater(t, restored, 3)
+	for _, n := range []int{-1, head + 1} {
+		_, message, code := asem(t, "restore", files[0], "--data", filepath.Join(dir, "none"), "--master-key-file", filepath.Join(data, "keys"), fmt.Sprintf("--position=%d", n))
+		assert.Equal(t, 2, code)
+		assert.Contains(t, message, fmt.Sprintf("expected 1 to %d", head))
+	}
+}
+
 func TestExpiredBackups(t *testing.T) {
 	at := func(text string) time.Time {
 		v, err := time.Parse("2006-01-02 15", text)
