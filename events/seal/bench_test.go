@@ -63,6 +63,22 @@ func (t treeless) Extend(ctx context.Context, b events.Batch) error {
 func (t treeless) Store(ctx context.Context, b events.Batch) error { return t.Extend(ctx, b) }
 func (t treeless) Rollback()                                       {}
 
+var backends = []struct {
+	name string
+	open func(b *testing.B) events.Archive
+}{
+	{"sqlite", func(b *testing.B) events.Archive {
+		log, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
+		require.NoError(b, err)
+		return log
+	}},
+	{"postgres", func(b *testing.B) events.Archive {
+		log, err := postgres.OpenSchema(context.Background(), eventstest.Postgres(b), "asem_protection_"+uuid.NewString()[:8])
+		require.NoError(b, err)
+		return log
+	}},
+}
+
 // appender is what this benchmark needs of a log.
 type appender interface {
 	Append(ctx context.Context, a events.Append) (events.Receipt, error)
@@ -71,20 +87,9 @@ type appender interface {
 // BenchmarkProtection compares appends that are sealed and planted into a study's tree with appends that are not sealed and whose tree is
 // not stored.
 func BenchmarkProtection(b *testing.B) {
-	for backend, open := range map[string]func(b *testing.B) events.Archive{
-		"sqlite": func(b *testing.B) events.Archive {
-			log, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
-			require.NoError(b, err)
-			return log
-		},
-		"postgres": func(b *testing.B) events.Archive {
-			log, err := postgres.OpenSchema(context.Background(), eventstest.Postgres(b), "asem_protection_"+uuid.NewString()[:8])
-			require.NoError(b, err)
-			return log
-		},
-	} {
-		b.Run(backend, func(b *testing.B) {
-			bare, whole := open(b), open(b)
+	for _, on := range backends {
+		b.Run(on.name, func(b *testing.B) {
+			bare, whole := on.open(b), on.open(b)
 			bareLog := events.NewCommitter(treeless{bare}, func(events.Position) {})
 			sealed := seal.New(whole, keys(b))
 			defer func() {
@@ -122,9 +127,13 @@ func BenchmarkProtection(b *testing.B) {
 // BenchmarkReading compares reading, unsealing and decoding the log with what encoding/json alone takes for the same payloads. With -cpu 1 nothing is read ahead on
 // another core.
 func BenchmarkReading(b *testing.B) {
+	for _, on := range backends {
+		b.Run(on.name, func(b *testing.B) { benchReading(b, on.open(b)) })
+	}
+}
+
+func benchReading(b *testing.B, inner events.Archive) {
 	const n = 20_000
-	inner, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
-	require.NoError(b, err)
 	log := seal.New(inner, keys(b))
 	defer func() { require.NoError(b, log.Close()) }()
 	event := diary(b)

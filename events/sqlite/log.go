@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,13 +190,8 @@ func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]eve
 	if limit <= 0 {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
 	}
-	return l.read(ctx, "read the log", l.statement.readAll, min(limit, maxForeseen), int64(after), limit)
+	return l.read(ctx, "read the log", l.statement.readAll, limit, int64(after), limit)
 }
-
-const (
-	recordRoom  = 8 << 10 // bytes of the records that share memory: what keeps one of them keeps so much
-	maxForeseen = 1000    // events
-)
 
 // read runs a query that may return so many events as are foreseen.
 func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, foreseen int, args ...any) ([]events.Envelope, error) {
@@ -209,35 +203,21 @@ func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, foreseen in
 		return nil, wrap(ctx, what, err)
 	}
 	defer rows.Close()
-	var list []events.Envelope
+	page := events.Page{Foreseen: foreseen}
 	var position int64
 	var record sql.RawBytes
-	var room []byte
 	for rows.Next() {
 		if err := rows.Scan(&position, &record); err != nil {
 			return nil, wrap(ctx, what, err)
 		}
-		if len(record) > cap(room)-len(room) { // records lie side by side: that is a third of the memory and time of one copy for each
-			room = make([]byte, 0, max(len(record), min(2*cap(room), recordRoom)))
-		}
-		begin := len(room)
-		room = append(room, record...)
-		e, err := events.DecodeRecord(room[begin:len(room):len(room)])
-		if err == nil && int64(e.Position) != position {
-			err = events.ErrDamaged
-		}
-		switch {
-		case err != nil && len(list) > 0:
-			return list, nil // who asks for more is told
+		switch err := page.Add(events.Position(position), record); {
+		case err != nil && len(page.List) > 0:
+			return page.List, nil // who asks for more is told
 		case err != nil:
-			return nil, fmt.Errorf("%s at position %d: %w", what, position, err)
+			return nil, fmt.Errorf("%s %w", what, err)
 		}
-		if len(list) == cap(list) && len(list) > 8 { // mostly it is a few or all
-			list = slices.Grow(list, max(foreseen-len(list), len(list)))
-		}
-		list = append(list, e)
 	}
-	return list, wrap(ctx, what, rows.Err())
+	return page.List, wrap(ctx, what, rows.Err())
 }
 
 // Head implements [events.Log].
