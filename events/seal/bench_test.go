@@ -168,19 +168,21 @@ func benchReading(b *testing.B, inner events.Archive) {
 			}
 		}
 	}
-	timed := func(work func()) time.Duration {
-		began := time.Now()
+	timed := func(work func()) (took, used float64) {
+		began, before := time.Now(), cpuTime()
 		work()
-		return time.Since(began)
+		return time.Since(began).Seconds(), (cpuTime() - before).Seconds()
 	}
-	var reading, decoding, ratios []float64
+	var reading, decoding, ratios, cpu []float64
 	for b.Loop() { // one after the other, so that whatever else the machine does slows both
-		r, d := timed(read).Seconds(), timed(plain).Seconds()
-		reading, decoding, ratios = append(reading, n/r), append(decoding, n/d), append(ratios, d/r)
+		r, rUsed := timed(read)
+		d, dUsed := timed(plain)
+		reading, decoding, ratios, cpu = append(reading, n/r), append(decoding, n/d), append(ratios, d/r), append(cpu, dUsed/rUsed)
 	}
 	b.ReportMetric(middle(reading), "events/s")
 	b.ReportMetric(middle(decoding), "json-events/s")
 	b.ReportMetric(middle(ratios), "x-json")
+	b.ReportMetric(middle(cpu), "x-json-cpu") // by the time that this process had of the processors, whoever else used them
 }
 
 func middle(list []float64) float64 {
