@@ -101,7 +101,7 @@ func planFor(t reflect.Type, made map[reflect.Type]*plan) *plan {
 	case kind == reflect.Bool:
 		*p = boolPlan(t)
 	case kind == reflect.Int:
-		*p = numberPlan(t, func(digits string) (int, error) { return strconv.Atoi(digits) })
+		*p = numberPlan(t, strconv.Atoi)
 	case kind == reflect.Int64:
 		*p = numberPlan(t, func(digits string) (int64, error) { return strconv.ParseInt(digits, 10, 64) })
 	case kind == reflect.Uint64:
