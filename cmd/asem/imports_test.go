@@ -27,7 +27,7 @@ var (
 		"events/backup":                {"asem/domain", "asem/events", "asem/events/proof", "asem/events/seal", "github.com/google/uuid", "filippo.io/age", "github.com/klauspost/compress/zstd", "github.com/gofrs/flock"},
 		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
 		"events/seal":                  {"asem/domain", "asem/events", "golang.org/x/crypto/"},
-		"events":                       {"asem/domain", "github.com/google/uuid", "github.com/segmentio/encoding/json", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
+		"events":                       {"asem/domain", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
 		"events/sqlite":                {"asem/domain", "asem/events", "github.com/google/uuid", "modernc.org/sqlite", "modernc.org/sqlite/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"events/postgres":              {"asem/domain", "asem/events", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"events/feed":                  {"asem/domain", "asem/events", "github.com/google/uuid", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill/", "github.com/ThreeDotsLabs/watermill-nats/v2/", "github.com/nats-io/nats.go", "github.com/prometheus/client_golang/"},
