@@ -96,7 +96,8 @@ func submission(p domain.Past, o domain.Offer, at time.Time) domain.SubmitDiary 
 
 func TestADiaryDayKeepsItsEveningWhereNobodyTravels(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.SampledFrom(farZones).Draw(t, "zone")
+		// But for Samoa, where 30 December 2011 never was.
+		name := rapid.SampledFrom(slices.DeleteFunc(slices.Clone(farZones), func(z string) bool { return z == "Pacific/Apia" })).Draw(t, "zone")
 		zone, err := time.LoadLocation(name)
 		require.NoError(t, err)
 		b := domain.DiaryBurst{Days: 14, OpensHour: 17, ClosesHour: rapid.IntRange(22, 28).Draw(t, "closes"), GraceHours: rapid.IntRange(0, 6).Draw(t, "grace")}

@@ -145,9 +145,7 @@ func (c CreateStudy) decide(p Past) ([]Event, error) {
 	var k checks
 	k.add(CheckCode("study", c.Study))
 	k.that(c.Title != "", "title", "the title is empty")
-	if _, err := zone("zone", c.Zone); err != nil {
-		k.add(err)
-	}
+	k.add(checkZone("zone", c.Zone))
 	if err := k.err(); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,21 +39,31 @@ type who struct {
 	base     string
 	http     *http.Client
 	operator string // token; empty: none
+	from     string // network address
 }
+
+var addresses atomic.Int32
 
 func newWho(t *testing.T, base string) *who {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &who{base: base, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &who{base: base, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, from: fmt.Sprintf("192.0.2.%d", addresses.Add(1))}
 }
 
-func (v *who) do(t *testing.T, method, path string, form url.Values) (*http.Response, string) {
+// reply is what came back without its body.
+type reply struct {
+	status int
+	header http.Header
+}
+
+func (v *who) do(t *testing.T, method, path string, form url.Values) (reply, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, v.base+path, strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	r.Header.Set("X-Forwarded-For", v.from)
 	if v.operator != "" {
 		r.SetBasicAuth("me", v.operator)
 	}
@@ -61,15 +72,15 @@ func (v *who) do(t *testing.T, method, path string, form url.Values) (*http.Resp
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
-	return res, string(body)
+	return reply{res.StatusCode, res.Header}, string(body)
 }
 
 const staffPassword = "walnut harbour seven lamps"
 
 var setupCodeIn = regexp.MustCompile(`#setup=([\w-]{43})`)
 
-// hire makes a user by the command and sets up the account by the pages. It returns the key for one-time passwords.
-func (v *who) hire(t *testing.T, data, study, role, name string) (secret string) {
+// hire makes a user by the command and sets up the account by the pages.
+func (v *who) hire(t *testing.T, data, study, role, name string) {
 	t.Helper()
 	said := must(t, "user", "add", "--data", data, "--study", study, "--role", role, "--name", name, "--url", v.base)
 	found := setupCodeIn.FindStringSubmatch(said)
@@ -80,8 +91,7 @@ func (v *who) hire(t *testing.T, data, study, role, name string) (secret string)
 	once, err := totp.GenerateCode(key[1], time.Now())
 	require.NoError(t, err)
 	res, page := v.do(t, http.MethodPost, "/staff/setup/done", url.Values{"setup": {found[1]}, "password": {staffPassword}, "again": {staffPassword}, "once": {once}})
-	require.Equal(t, http.StatusSeeOther, res.StatusCode, page)
-	return key[1]
+	require.Equal(t, http.StatusSeeOther, res.status, page)
 }
 
 // doorOf opens what says who may come in beside a server.
@@ -97,12 +107,17 @@ func doorOf(t *testing.T, data string, do func(*access.Store)) {
 func (v *who) comeIn(t *testing.T, c access.Credential) {
 	t.Helper()
 	res, page := v.do(t, http.MethodPost, "/in", url.Values{"code": {c.Code.String()}, "pin": {c.PIN}})
-	require.Equal(t, http.StatusSeeOther, res.StatusCode, page)
+	require.Equal(t, http.StatusSeeOther, res.status, page)
 }
 
-// examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO.
+// examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO, {couple} its couple 001.
 var examplePaths = map[string]string{
 	"GET /in/link/{token}": "/in/link/x",
+	"GET /join/{token}":    "/join/x",
+	"POST /join/{token}":   "/join/x",
+	"GET /me/f/{id}":       "/me/f/x",
+	"POST /me/f/{id}":      "/me/f/x",
+	"/me/":                 "/me/there/is/no/such/page",
 	"/staff/":              "/staff/there/is/no/such/page",
 	"/":                    "/there/is/no/such/page",
 }
@@ -117,10 +132,10 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 			return err
 		}))
 	})
-	var study string
+	var study, couple string
 	credentials := map[string]access.Credential{}
 	doorOf(t, data, func(a *access.Store) {
-		study = web.StudyRef(a, "DEMO")
+		study, couple = web.StudyRef(a, "DEMO"), web.CoupleRef(a, "DEMO", "001")
 		for name, p := range map[string]access.Participant{"participant": {Study: "DEMO", Couple: "001", Role: "A"}, "partner": {Study: "DEMO", Couple: "001", Role: "B"}, "other couple": {Study: "DEMO", Couple: "002", Role: "A"}} {
 			c, err := a.IssueCode(t.Context(), p)
 			require.NoError(t, err)
@@ -145,8 +160,9 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 		}
 	}
 	pages := web.Pages()
-	slices.SortStableFunc(pages, func(a, b web.Page) int { // signing out comes last
-		return len(regexp.MustCompile(`out$|exit$`).FindString(a.Pattern)) - len(regexp.MustCompile(`out$|exit$`).FindString(b.Pattern))
+	ends := regexp.MustCompile(`^POST .*/(out|exit)$`)
+	slices.SortStableFunc(pages, func(a, b web.Page) int { // what ends a session comes last
+		return len(ends.FindString(a.Pattern)) - len(ends.FindString(b.Pattern))
 	})
 	lines := map[string]string{}
 	for _, p := range pages {
@@ -158,20 +174,21 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 			path = example
 		}
 		path = strings.ReplaceAll(strings.ReplaceAll(path, "{$}", ""), "{study}", study)
+		path = strings.ReplaceAll(path, "{couple}", couple)
 		require.NotContains(t, path, "{", "a path for %s is missing in examplePaths", p.Pattern)
 		by := map[string][]string{}
 		for _, name := range names {
 			res, body := all[name].do(t, method, path, url.Values{})
-			outcome := fmt.Sprint(res.StatusCode)
-			if to := res.Header.Get("Location"); to != "" {
+			outcome := fmt.Sprint(res.status)
+			if to := res.header.Get("Location"); to != "" {
 				outcome += " to " + to
 			}
 			by[outcome] = append(by[outcome], name)
-			if res.StatusCode == http.StatusNotFound && p.Policy != "operator" {
+			if staff := strings.HasPrefix(p.Policy, "staff"); res.status == http.StatusNotFound && (staff && !strings.Contains(p.Policy, name) || p.Policy == "participant") {
 				_, missing := all[name].do(t, method, path[:1+strings.IndexByte(path[1:]+"/", '/')]+"/there/is/no/such/page", url.Values{})
 				assert.Equal(t, missing, body, "%s for %s: forbidden and missing look the same", p.Pattern, name)
 			}
-			assert.Less(t, res.StatusCode, 500, "%s for %s: %s", p.Pattern, name, body)
+			assert.Less(t, res.status, 500, "%s for %s: %s", p.Pattern, name, body)
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s\n    policy: %s\n", p.Pattern, p.Policy)
@@ -236,7 +253,7 @@ func TestGraphQLWithASession(t *testing.T) {
 		_, answer = ask(func(r *http.Request) { r.Header.Set("Authorization", "Bearer wrong") })
 		assert.Nil(t, answer.Data.Study, "a wrong token is not made good by a session")
 		res, _ := v.do(t, http.MethodPost, "/staff/out", nil)
-		assert.Equal(t, `"cache"`, res.Header.Get("Clear-Site-Data"))
+		assert.Equal(t, `"cache"`, res.header.Get("Clear-Site-Data"))
 		_, answer = ask(func(*http.Request) {})
 		assert.Nil(t, answer.Data.Study, "signed out")
 	}
@@ -284,7 +301,7 @@ func TestUserCommand(t *testing.T) {
 	}
 }
 
-// Who is erased can sign in no more, and a new master key locks nobody out.
+// Who is erased can sign in no more, neither where an older backup is restored; and neither a new master key nor a restore locks anybody else out.
 func TestErasedPersonsCannotSignIn(t *testing.T) {
 	dir := t.TempDir()
 	s := storage{Data: filepath.Join(dir, "data")}
@@ -296,13 +313,23 @@ func TestErasedPersonsCannotSignIn(t *testing.T) {
 		theirs, e = a.IssueCode(t.Context(), access.Participant{Study: "S", Couple: "1", Role: "B"})
 		require.NoError(t, errors.Join(err, e))
 	})
+	backups, before, restored := filepath.Join(dir, "backups"), filepath.Join(dir, "before"), filepath.Join(dir, "restored")
+	must(t, "backup", backups, "--data", s.Data)
 	must(t, "key", "rotate", "--data", s.Data)
-	must(t, "key", "forget", "--data", s.Data)
-	must(t, "erase", "--data", s.Data, "--study", "S", "--couple", "1", "--role", "A", "--yes-erase-for-good")
-	base := serveOn(t, "--data", s.Data)
-	res, _ := newWho(t, base).do(t, http.MethodPost, "/in", url.Values{"code": {mine.Code.String()}, "pin": {mine.PIN}})
-	assert.Equal(t, http.StatusUnauthorized, res.StatusCode)
-	newWho(t, base).comeIn(t, theirs)
+	must(t, "key", "forget", "--data", s.Data, "--backups", backups)
+	must(t, "backup", backups, "--data", s.Data) // the one before cannot be read any more
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	last := slices.Max(files)
+	must(t, "restore", last, "--data", before, "--master-key-file", filepath.Join(s.Data, "keys"))
+	must(t, "erase", "--data", s.Data, "--study", "S", "--couple", "1", "--role", "A", "--backups", backups, "--yes-erase-for-good")
+	must(t, "restore", last, "--data", restored, "--master-key-file", filepath.Join(s.Data, "keys"))
+	for data, status := range map[string]int{before: http.StatusSeeOther, s.Data: http.StatusUnauthorized, restored: http.StatusUnauthorized} {
+		base := serveOn(t, "--data", data, "--master-key-file", filepath.Join(s.Data, "keys"))
+		res, _ := newWho(t, base).do(t, http.MethodPost, "/in", url.Values{"code": {mine.Code.String()}, "pin": {mine.PIN}})
+		assert.Equal(t, status, res.status, data)
+		newWho(t, base).comeIn(t, theirs)
+	}
 
 	_, message, code := asem(t, "serve", "--data", s.Data, "--proxy", "nonsense")
 	assert.Equal(t, 2, code)

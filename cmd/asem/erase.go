@@ -10,7 +10,6 @@ import (
 	"asem/cmd/asem/internal/access"
 	"asem/domain"
 	"asem/events"
-	"asem/events/backup"
 	"asem/events/proof"
 	"asem/projections"
 )
@@ -54,7 +53,7 @@ func (c *eraseCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		if c.Backups != "" {
-			if err := backup.KeyringIn(c.Backups).Update(ctx, h.archive); err != nil {
+			if err := c.updateBeside(ctx, c.Backups, &archived{h.archive, h.keys}); err != nil {
 				return err
 			}
 		}

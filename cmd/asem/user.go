@@ -30,7 +30,7 @@ type linkBase struct {
 
 // setupLink carries its code behind #, which browsers do not send: it stands in no log and no referrer.
 func setupLink(base, setup string) string {
-	return strings.TrimSuffix(base, "/") + "/staff/setup#setup=" + setup
+	return strings.TrimRight(base, "/") + "/staff/setup#setup=" + setup
 }
 
 const setupHint = "It works once, for three days. Whoever has it sets the password: send it by a way that only this person reads."

@@ -19,6 +19,17 @@ import (
 	"asem/events/seal"
 )
 
+// realCost is what passwords cost outside these tests, in which they are cheap.
+var realCost = *cost
+
+func init() { cost.Memory, cost.Iterations = 64, 1 }
+
+// No less than OWASP asks for (Password Storage Cheat Sheet, Argon2id).
+func TestCost(t *testing.T) {
+	require.GreaterOrEqual(t, realCost.Memory, uint32(19<<10))
+	require.GreaterOrEqual(t, realCost.Iterations, uint32(2))
+}
+
 // place is a database with a clock and keys of its own. open returns one more handle on it, as another process has.
 type place struct {
 	open  func() *Store

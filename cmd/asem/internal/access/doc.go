@@ -4,6 +4,7 @@
 //
 //   - [Store]: users, credentials and limits, on either database
 //   - [Sessions]: who is signed in
+//   - [Store.OpenInvitation] and [Store.BeginPairing]: who may join, with whom
 //   - [Code]: the printed code of a participant
 //
 // Secrets are kept so that a copy of the database alone opens nothing: passwords and PINs as Argon2id (RFC 9106) of a value keyed by a secret

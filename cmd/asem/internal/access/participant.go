@@ -255,7 +255,7 @@ func (s *Store) EndSessions(ctx context.Context, p Participant) error {
 	return nil
 }
 
-// Forget removes everything that is here of participants: code, PIN, address, links and sessions. It is for who was erased and who withdrew, and
+// Forget removes everything that is here of participants: code, PIN, address, links, sessions and a place that waits. It is for who was erased and who withdrew, and
 // does no harm if there is nothing left.
 func (s *Store) Forget(ctx context.Context, list ...Participant) error {
 	gone := false
@@ -263,6 +263,7 @@ func (s *Store) Forget(ctx context.Context, list ...Participant) error {
 		for _, p := range list {
 			for _, statement := range []string{
 				`DELETE FROM participant WHERE study = $1 AND couple = $2 AND role = $3`,
+				`DELETE FROM pairing WHERE study = $1 AND couple = $2 AND role = $3`,
 				`DELETE FROM session WHERE owner = 'participant/' || $1 || '/' || $2 || '/' || $3`,
 			} {
 				r, err := tx.ExecContext(ctx, statement, p.Study, p.Couple, string(p.Role))
@@ -290,7 +291,7 @@ func (s *Store) Forget(ctx context.Context, list ...Participant) error {
 // scrub clears away what a database keeps of deleted rows.
 func (s *Store) scrub(ctx context.Context) error {
 	if s.postgres {
-		for _, table := range []string{"participant", "session"} {
+		for _, table := range []string{"participant", "pairing", "session"} {
 			if _, err := s.writer.ExecContext(ctx, "VACUUM FULL "+table); err != nil { // a few rows for each person; readers wait for a moment
 				return err
 			}

@@ -86,7 +86,8 @@ func (s *Store) AddUser(ctx context.Context, name, study string, role domain.Act
 			return nil
 		}
 		setup = randomText()
-		_, err := tx.ExecContext(ctx, `UPDATE staff SET setup = $1, setup_expires = $2 WHERE id = $3`, tokenHash(setup), s.now().Add(setupLife).UnixMicro(), u.User)
+		// With a new key for one-time passwords: whoever had the link before has seen the old one.
+		_, err := tx.ExecContext(ctx, `UPDATE staff SET setup = $1, setup_expires = $2, master = '', totp = $3 WHERE id = $4`, tokenHash(setup), s.now().Add(setupLife).UnixMicro(), []byte{}, u.User)
 		return err
 	})
 	if err != nil {

@@ -26,10 +26,10 @@ func onceOf(t *testing.T, e Enrolment, at time.Time) string {
 	return code
 }
 
-// enrol makes a user who is set up.
-func enrol(t *testing.T, p place, s *Store, name, study string, role domain.ActorRole) Enrolment {
+// enrol makes a user of study S who is set up.
+func enrol(t *testing.T, p place, s *Store, name string, role domain.ActorRole) Enrolment {
 	t.Helper()
-	_, setup, err := s.AddUser(t.Context(), name, study, role)
+	_, setup, err := s.AddUser(t.Context(), name, "S", role)
 	require.NoError(t, err)
 	e, err := s.BeginSetup(t.Context(), setup, here(250))
 	require.NoError(t, err)
@@ -57,6 +57,14 @@ func TestStaffFromLinkToSignIn(t *testing.T) {
 		again, err := p.open().BeginSetup(ctx, setup, here(1))
 		require.NoError(t, err)
 		assert.Equal(t, e, again, "a page that is loaded again shows the same")
+		lost := setup
+		_, setup, err = s.AddUser(ctx, "anabel", "DEMO", domain.ActorCoordinator)
+		require.NoError(t, err)
+		_, err = s.BeginSetup(ctx, lost, here(1))
+		assert.True(t, Refused(err), "only the last link works: %v", err)
+		e, err = s.BeginSetup(ctx, setup, here(1))
+		require.NoError(t, err)
+		assert.NotEqual(t, again.Secret, e.Secret, "whoever had the first link has seen the first key")
 		_, err = s.SignInStaff(ctx, "anabel", "", onceOf(t, e, p.clock.now()), here(1))
 		assert.True(t, Refused(err), "nobody comes in before a password is set: %v", err)
 
@@ -106,7 +114,7 @@ func TestRoles(t *testing.T) {
 			_, _, err := s.AddUser(ctx, bad[0], "S", domain.ActorRole(bad[1]))
 			assert.Equal(t, domain.Invalid, domain.CodeOf(err), bad)
 		}
-		enrol(t, p, s, "bo", "S", domain.ActorCoder)
+		enrol(t, p, s, "bo", domain.ActorCoder)
 		u, setup, err := s.AddUser(ctx, "bo", "T", domain.ActorResearcher)
 		require.NoError(t, err)
 		assert.Empty(t, setup, "who has a password needs no link")
@@ -132,7 +140,7 @@ func TestRoles(t *testing.T) {
 func TestStaffAccountsEnd(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, p place) {
 		s, ctx := p.open(), t.Context()
-		e := enrol(t, p, s, "cleo", "S", domain.ActorClinician)
+		e := enrol(t, p, s, "cleo", domain.ActorClinician)
 		signIn := func(e Enrolment) (Staff, error) {
 			p.clock.pass(time.Minute)
 			return s.SignInStaff(ctx, "cleo", goodPassword, onceOf(t, e, p.clock.now()), here(1))
@@ -174,7 +182,7 @@ func TestStaffAccountsEnd(t *testing.T) {
 func TestOneTimePasswordInARace(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, p place) {
 		stores := []*Store{p.open(), p.open()}
-		e := enrol(t, p, stores[0], "dan", "S", domain.ActorCoder)
+		e := enrol(t, p, stores[0], "dan", domain.ActorCoder)
 		once := onceOf(t, e, p.clock.now())
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -200,7 +208,7 @@ func TestOneTimePasswordInARace(t *testing.T) {
 func TestLimits(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, p place) {
 		s, ctx := p.open(), t.Context()
-		e := enrol(t, p, s, "eva", "S", domain.ActorCoder)
+		e := enrol(t, p, s, "eva", domain.ActorCoder)
 		for _, name := range []string{"eva", "nobody"} {
 			for i := range perStaff.burst {
 				_, err := s.SignInStaff(ctx, name, "wrong", "000000", here(byte(i)))
@@ -244,7 +252,7 @@ func newBrowser(t *testing.T, s *Store) *browser {
 	}), map[string]string{}}
 }
 
-func (b *browser) visit(do http.HandlerFunc) *http.Response {
+func (b *browser) visit(do http.HandlerFunc) []*http.Cookie {
 	b.t.Helper()
 	r := httptest.NewRequestWithContext(b.t.Context(), http.MethodPost, "/", nil)
 	for name, value := range b.jar {
@@ -259,7 +267,7 @@ func (b *browser) visit(do http.HandlerFunc) *http.Response {
 			delete(b.jar, c.Name)
 		}
 	}
-	return res
+	return res.Cookies()
 }
 
 func (b *browser) staff() (u Staff) {

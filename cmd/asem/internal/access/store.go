@@ -184,6 +184,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 	for _, statement := range []string{
 		`DELETE FROM session WHERE expires <= $1`,
 		`DELETE FROM attempt WHERE full_until <= $1`,
+		`DELETE FROM invitation WHERE expires <= $1`,
 		`UPDATE participant SET link = NULL, link_expires = 0 WHERE link IS NOT NULL AND link_expires <= $1`,
 		`UPDATE staff SET setup = NULL, setup_expires = 0 WHERE setup IS NOT NULL AND setup_expires <= $1`,
 	} {

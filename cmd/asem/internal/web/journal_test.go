@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"asem/events/proof"
 	"asem/events/seal"
 	"asem/events/sqlite"
+	"asem/projections"
 )
 
 // clock is a clock that tests set.
@@ -49,10 +51,12 @@ func (c *clock) set(at time.Time) {
 // study is a server with one couple of one study, a real log and real sign-in.
 type study struct {
 	t      *testing.T
+	log    events.Log
 	exec   *events.Executor
 	access *access.Store
 	clock  *clock
 	base   string
+	down   atomic.Bool // the connection to the server is broken
 	codes  map[domain.Role]access.Credential
 }
 
@@ -129,7 +133,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	store, err := access.OpenSQLite(t.Context(), filepath.Join(dir, "access.db"), keys)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	s := &study{t: t, exec: events.NewExecutor(log), access: store, clock: &clock{at: on(0, 12, 0)}, codes: map[domain.Role]access.Credential{}}
+	s := &study{t: t, log: log, exec: events.NewExecutor(log), access: store, clock: &clock{at: on(0, 12, 0)}, codes: map[domain.Role]access.Credential{}}
 
 	p := protocol()
 	for _, f := range change {
@@ -147,13 +151,21 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	sessions := access.NewSessions(store, false, func(w http.ResponseWriter, _ *http.Request, err error) { Failed(logger, w, err) })
 	handler := sessions.Wrap(New(Config{
-		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Now: s.clock.now, Elsewhere: "/healthz",
+		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz",
 		IsOperator: func(*http.Request) bool { return false },
 	}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	mux.Handle("/", handler)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.down.Load() {
+			if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	s.base = server.URL
 	for _, role := range []domain.Role{"A", "B"} {
@@ -186,6 +198,17 @@ func (s *study) agreed(roles ...domain.Role) {
 			s.do(domain.GiveConsent{Study: "S", Couple: "C1", Role: r, Scope: scope, Version: "2026-1", At: s.clock.now()})
 		}
 	}
+}
+
+// events lists what the log holds, by type.
+func (s *study) events() (types []string) {
+	s.t.Helper()
+	list, err := s.log.Read(context.Background(), 0, 100_000)
+	require.NoError(s.t, err)
+	for _, e := range list {
+		types = append(types, e.Type)
+	}
+	return types
 }
 
 func (s *study) entries(r domain.Role) []domain.Entry {
@@ -289,7 +312,7 @@ func TestADiaryDayWithoutScript(t *testing.T) {
 	require.Len(t, today.forms(), 2, "the diary and the first wave")
 	id := ""
 	for _, f := range today.forms() {
-		if page := c.get("/me/f/" + f); strings.Contains(page.body, "Diary for Tuesday 3 March") {
+		if page := c.get("/me/f/" + f); strings.Contains(page.body, "Tuesday 3 March") {
 			id = f
 			assert.Equal(t, "no-store", page.header.Get("Cache-Control"))
 			assert.Equal(t, 7, strings.Count(page.body, "<fieldset"))
@@ -378,7 +401,7 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	c := s.signedIn("A")
 	diary, page := "", answer{}
 	for _, f := range c.get("/me").forms() {
-		if p := c.get("/me/f/" + f); strings.Contains(p.body, "Diary for") {
+		if p := c.get("/me/f/" + f); strings.Contains(p.body, `<h1>Diary</h1>`) {
 			diary, page = f, p
 		}
 	}
@@ -393,7 +416,7 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	s.clock.set(on(1, 20, 30))
 	form := expired.filled(url.Values{"signin-code": {string(s.codes["B"].Code)}, "signin-pin": {s.codes["B"].PIN}})
 	other := s.visitor().post("/me/f/"+diary, form)
-	assert.Equal(t, http.StatusNotFound, other.status)
+	assert.Equal(t, http.StatusConflict, other.status)
 	assert.Contains(t, other.body, "Nothing was sent or stored")
 	assert.Empty(t, s.entries("B"))
 
@@ -408,6 +431,99 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	assert.Len(t, s.entries("A"), 1)
 }
 
+func TestChoicesOfWhoIsSignedOut(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A", "B")
+	c := s.signedIn("A")
+	form := c.get("/me/consent").filled(nil)
+	require.NotEmpty(t, form.Get("for"))
+	form.Set("scope", "diary")
+	form.Set("agree", "no")
+	require.NoError(t, s.access.EndSessions(t.Context(), s.person("A")))
+	expired := c.post("/me/consent", form)
+	assert.Equal(t, http.StatusUnauthorized, expired.status)
+
+	agrees := func(r domain.Role) bool {
+		past, err := s.exec.Past(t.Context(), "S", "C1")
+		require.NoError(t, err)
+		who, _ := past.Couple.Participant(r)
+		_, ok := who.Consents[domain.ScopeDiary]
+		return ok
+	}
+	// The partner, on the same phone, does not withdraw a consent by signing in.
+	other := s.visitor().post("/me/consent", expired.filled(url.Values{"signin-code": {string(s.codes["B"].Code)}, "signin-pin": {s.codes["B"].PIN}}))
+	assert.Equal(t, http.StatusConflict, other.status)
+	assert.True(t, agrees("B"))
+	assert.True(t, agrees("A"))
+	done := c.post("/me/consent", expired.filled(url.Values{"signin-code": {string(s.codes["A"].Code)}, "signin-pin": {s.codes["A"].PIN}}))
+	assert.Contains(t, done.body, "Your choice is stored.")
+	assert.False(t, agrees("A"))
+	assert.True(t, agrees("B"))
+}
+
+func TestSettings(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A", "B")
+	c := s.signedIn("A")
+	past := func() *domain.Participant {
+		past, err := s.exec.Past(t.Context(), "S", "C1")
+		require.NoError(t, err)
+		who, _ := past.Couple.Participant("A")
+		return who
+	}
+	bad := c.post("/me/settings", url.Values{"language": {"fr"}, "zone": {"Mars/Olympus"}, "email": {"nonsense"}})
+	assert.Equal(t, http.StatusUnprocessableEntity, bad.status)
+	assert.Contains(t, bad.body, "There are 3 things to look at")
+	assert.Equal(t, "Europe/Berlin", past().Zone, "nothing is half done")
+	assert.Empty(t, past().Email)
+
+	good := c.post("/me/settings", url.Values{"language": {"de"}, "zone": {"America/New_York"}, "email": {"a@example.org"}})
+	assert.Contains(t, good.body, "Ihre Einstellungen sind gespeichert.")
+	assert.Contains(t, good.body, "Dort ist es jetzt 06:00 Uhr.")
+	assert.Equal(t, []string{"de", "America/New_York", "a@example.org"}, []string{past().Language, past().Zone, past().Email})
+	links, err := s.access.LinksFor(t.Context(), "a@example.org")
+	require.NoError(t, err)
+	assert.Len(t, links, 1)
+	c.post("/me/settings", url.Values{"language": {"de"}, "zone": {"America/New_York"}, "email": {""}})
+	links, err = s.access.LinksFor(t.Context(), "a@example.org")
+	require.NoError(t, err)
+	assert.Empty(t, links)
+}
+
+func TestLeavingTheStudy(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A", "B")
+	s.clock.set(on(1, 20, 0))
+	c := s.signedIn("A")
+	for _, day := range []string{"", "tomorrow", "2026-03-04", "2026-03-01"} {
+		bad := c.post("/me/apart", url.Values{"day": {day}})
+		assert.Equal(t, http.StatusUnprocessableEntity, bad.status, day)
+		assert.Contains(t, bad.body, "Expected a date from 2 March 2026 to 3 March 2026.")
+	}
+	assert.Contains(t, c.post("/me/apart", url.Values{"day": {"2026-03-02"}}).body, "the relationship ended on 2 March 2026")
+	assert.Equal(t, http.StatusUnprocessableEntity, c.post("/me/leave", nil).status)
+	assert.Contains(t, c.post("/me/leave", url.Values{"sure": {"yes"}}).body, "You no longer take part.")
+	assert.Contains(t, c.get("/me").body, "nothing is asked of you")
+	assert.Empty(t, c.get("/me").forms())
+	partner := s.signedIn("B").get("/me")
+	assert.Len(t, partner.forms(), 2, "for the other everything goes on")
+}
+
+func TestAConsentTextThatChanged(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A")
+	c := s.signedIn("A")
+	p := protocol()
+	p.Version = 2
+	p.Consents[1].Version = "2026-2"
+	s.do(domain.PublishProtocol{Study: "S", Protocol: p})
+	assert.Contains(t, c.get("/me/consent").body, "It is now version 2026-2")
+	old := c.post("/me/consent", url.Values{"scope": {"diary"}, "version": {"2026-1"}, "agree": {"yes"}})
+	assert.Equal(t, http.StatusConflict, old.status, "what is agreed to is what was on the page")
+	assert.Contains(t, c.post("/me/consent", url.Values{"scope": {"diary"}, "version": {"2026-2"}, "agree": {"yes"}}).body, "(version 2026-2)")
+	assert.Equal(t, http.StatusBadRequest, c.post("/me/consent", url.Values{"scope": {"everything"}, "version": {"1"}, "agree": {"yes"}}).status)
+}
+
 func TestTimesCannotBeClaimed(t *testing.T) {
 	s := newStudy(t)
 	s.agreed("A")
@@ -415,7 +531,7 @@ func TestTimesCannotBeClaimed(t *testing.T) {
 	c := s.signedIn("A")
 	diary, page := "", answer{}
 	for _, f := range c.get("/me").forms() {
-		if p := c.get("/me/f/" + f); strings.Contains(p.body, "Diary for") {
+		if p := c.get("/me/f/" + f); strings.Contains(p.body, `<h1>Diary</h1>`) {
 			diary, page = f, p
 		}
 	}
@@ -435,7 +551,7 @@ func TestTimesCannotBeClaimed(t *testing.T) {
 	s2.clock.set(on(1, 20, 0))
 	c = s2.signedIn("A")
 	for _, f := range c.get("/me").forms() {
-		if p := c.get("/me/f/" + f); strings.Contains(p.body, "Diary for") {
+		if p := c.get("/me/f/" + f); strings.Contains(p.body, `<h1>Diary</h1>`) {
 			diary, page = f, p
 		}
 	}

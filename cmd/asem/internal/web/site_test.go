@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -75,8 +74,17 @@ func (s *site) visitor(t *testing.T, from string) *visitor {
 	return &visitor{t, s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, from}
 }
 
+// reply is what came back without its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func (r reply) Cookies() []*http.Cookie { return r.cookies }
+
 // do sends a form, or asks for a page where there is none.
-func (v *visitor) do(method, path string, form url.Values) (*http.Response, string) {
+func (v *visitor) do(method, path string, form url.Values) (reply, string) {
 	v.t.Helper()
 	r, err := http.NewRequestWithContext(v.t.Context(), method, v.site.base+path, strings.NewReader(form.Encode()))
 	require.NoError(v.t, err)
@@ -89,15 +97,15 @@ func (v *visitor) do(method, path string, form url.Values) (*http.Response, stri
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	require.NoError(v.t, err)
-	return res, string(body)
+	return reply{res.StatusCode, res.Header, res.Cookies()}, string(body)
 }
 
-func (v *visitor) get(path string) (*http.Response, string) {
+func (v *visitor) get(path string) (reply, string) {
 	v.t.Helper()
 	return v.do(http.MethodGet, path, nil)
 }
 
-func (v *visitor) post(path string, pairs ...string) (*http.Response, string) {
+func (v *visitor) post(path string, pairs ...string) (reply, string) {
 	v.t.Helper()
 	form := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -406,11 +414,4 @@ func TestFrom(t *testing.T) {
 		}
 		assert.Equal(t, c.want, s.from(r).String(), name)
 	}
-}
-
-func fileText(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	require.NoError(t, err)
-	return string(b)
 }

@@ -33,9 +33,13 @@ type Config struct {
 	Proxies    []netip.Prefix           // whose word about the address of a visitor counts
 	Logger     *slog.Logger
 	Executor   Executor         // what participants are asked, and what they send
+	Board      Board            // how couples stand, for who looks after them
 	Elsewhere  string           // where participants who leave at once are taken; empty: https://www.wikipedia.org/
 	Now        func() time.Time // nil: the clock
 }
+
+// staffWords are what templates of staff pages can do besides.
+var staffWords = template.FuncMap{"slice2": func(a, b any) []any { return []any{a, b} }}
 
 type server struct {
 	Config
@@ -48,7 +52,7 @@ type server struct {
 func New(c Config) http.Handler { return newServer(c).handler() }
 
 func newServer(c Config) *server {
-	s := &server{Config: c, pages: template.Must(template.ParseFS(files, "pages/*.html")), links: make(chan struct{}, linksAtOnce)}
+	s := &server{Config: c, pages: template.Must(template.New("staff").Funcs(staffWords).ParseFS(files, "pages/*.html")), links: make(chan struct{}, linksAtOnce)}
 	s.journal = newJournal(s)
 	return s
 }
@@ -64,7 +68,11 @@ func (s *server) handler() http.Handler {
 	}
 	mux.Handle("GET /assets/v/{version}/{name}", s.journal.assets)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
-	return s.headers(http.NewCrossOriginProtection().Handler(mux))
+	guard := http.NewCrossOriginProtection()
+	if err := guard.AddTrustedOrigin(s.Base); err != nil { // a proxy may give this server another name
+		panic(err) // checked when the program started
+	}
+	return s.headers(guard.Handler(mux))
 }
 
 // table lists every page with who may open it, in reading order. A page without a policy does not compile.
@@ -84,11 +92,14 @@ func (s *server) table() []page {
 		{"POST /in/link", public(s.followLink)},
 		{"POST /in/out", public(s.signOut)},
 
+		{"GET /join/{token}", public(s.joinForm)},
+		{"POST /join/{token}", public(s.join)},
+
 		{"GET /me", s.mine((*visit).today)},
 		{"GET /me/welcome", s.mine((*visit).welcome)},
 		{"POST /me/welcome", s.mine((*visit).confirmPairing)},
 		{"GET /me/f/{id}", s.mine((*visit).form)},
-		{"POST /me/f/{id}", s.submission()},
+		{"POST /me/f/{id}", s.mine((*visit).take)},
 		{"GET /me/own", s.mine((*visit).own)},
 		{"GET /me/own/journal.json", s.mine((*visit).ownJSON)},
 		{"GET /me/own/journal.csv", s.mine((*visit).ownCSV)},
@@ -115,6 +126,16 @@ func (s *server) table() []page {
 		{"POST /staff/setup/done", public(s.finishSetup)},
 		{"POST /staff/out", public(s.staffSignOut)},
 		{"GET /staff", staff(s.staffHome)},
+		{"GET /staff/{study}/couples", ofStudy(s.couplesPage, domain.ActorCoordinator).menu("Couples")},
+		{"POST /staff/{study}/couples/find", ofStudy(s.findCouple, domain.ActorCoordinator)},
+		{"GET /staff/{study}/couples/{couple}", ofStudy(s.couplePage, domain.ActorCoordinator)},
+		{"POST /staff/{study}/couples/{couple}", ofStudy(s.changeCouple, domain.ActorCoordinator)},
+		{"GET /staff/{study}/enrol", ofStudy(s.enrolForm, domain.ActorCoordinator).menu("Enrol a couple")},
+		{"POST /staff/{study}/enrol", ofStudy(s.enrolCouple, domain.ActorCoordinator)},
+		{"GET /staff/{study}/invitations", ofStudy(s.invitations, domain.ActorCoordinator).menu("Open invitations")},
+		{"POST /staff/{study}/invitations", ofStudy(s.changeInvitations, domain.ActorCoordinator)},
+		{"GET /staff/{study}/concerns", ofStudy(s.concerns, domain.ActorClinician).menu("For clinicians")},
+		{"POST /staff/{study}/concerns", ofStudy(s.readConcern, domain.ActorClinician)},
 		{"/staff/", staff(s.noSuchStaffPage)}, // so that a page that is not there looks like one that is not for who asks
 		{"/", public(s.missing)},
 	}
@@ -132,7 +153,7 @@ func (s *server) headers(next http.Handler) http.Handler {
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		h.Set("Cache-Control", "no-cache")
 		if s.secure() {
-			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+			h.Set("Strict-Transport-Security", "max-age=63072000")
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -41,6 +41,29 @@ CREATE TABLE participant (
 );
 CREATE INDEX participant_by_email ON participant (email);
 
+-- An open invitation lets couples enrol by themselves.
+CREATE TABLE invitation (
+	id      TEXT   NOT NULL PRIMARY KEY,
+	study   TEXT   NOT NULL,
+	token   BYTEA  NOT NULL UNIQUE, -- hash of what its link carries
+	created BIGINT NOT NULL,
+	expires BIGINT NOT NULL,
+	closed  BIGINT NOT NULL
+);
+
+-- One partner has come by an invitation and waits for the other. Nothing here tells who it is.
+CREATE TABLE pairing (
+	code     BYTEA  NOT NULL PRIMARY KEY, -- keyed hash of what is handed to the partner
+	study    TEXT   NOT NULL,
+	couple   TEXT   NOT NULL,
+	role     TEXT   NOT NULL, -- of who came first
+	language TEXT   NOT NULL,
+	zone     TEXT   NOT NULL,
+	word     TEXT   NOT NULL, -- by which the partners know that they are with each other
+	expires  BIGINT NOT NULL
+);
+CREATE INDEX pairing_by_expiry ON pairing (expires);
+
 CREATE TABLE session (
 	token   TEXT   NOT NULL PRIMARY KEY, -- hash
 	owner   TEXT   NOT NULL,
@@ -59,6 +82,8 @@ CREATE TABLE attempt (
 -- +goose Down
 DROP TABLE attempt;
 DROP TABLE session;
+DROP TABLE pairing;
+DROP TABLE invitation;
 DROP TABLE participant;
 DROP TABLE staff_role;
 DROP TABLE staff;
