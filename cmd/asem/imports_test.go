@@ -38,7 +38,7 @@ var (
 		"cmd/asem/internal/access":     {"asem/domain", "github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2", "github.com/alexedwards/scs/v2", "github.com/pquerna/otp", "github.com/pquerna/otp/hotp", "golang.org/x/text/unicode/norm", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql", "asem/cmd/asem/internal/access", "github.com/boombuler/barcode/qr", "github.com/google/uuid", "asem/cmd/asem/internal/web/language"},
 		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid", "asem/cmd/asem/internal/yamltext"},
-		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext"},
+		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/analysis/frame", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext"},
 		"cmd/asem/internal/yamltext":   {"asem/domain", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/"},
 		"cmd/asem/internal/prompting":  {"asem/domain", "asem/events", "asem/events/feed", "asem/projections", "github.com/google/uuid", "github.com/wneessen/go-mail", "github.com/wneessen/go-mail/smtp", "github.com/prometheus/client_golang/prometheus", "golang.org/x/text/language", "golang.org/x/time/rate", "asem/cmd/asem/internal/prompting/texts"},
 		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},

@@ -69,9 +69,7 @@ func fileOf(s *domain.Study) file {
 	}
 	for _, sh := range p.Showings { // of an instrument that nobody is asked any more
 		if !slices.ContainsFunc(used, func(ref domain.InstrumentRef) bool { return ref.Code == sh.Instrument }) {
-			for _, ref := range refsOf(s, sh.Instrument) {
-				used = append(used, ref)
-			}
+			used = append(used, refsOf(s, sh.Instrument)...)
 		}
 	}
 	for _, ref := range used {

@@ -207,7 +207,7 @@ func TestBombs(t *testing.T) {
 		laughs += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
 	}
 	for _, text := range []string{laughs, strings.Repeat("[", 100000), strings.Repeat("{a: ", 50000), "waves: " + strings.Repeat("[", 63) + strings.Repeat("]", 63), strings.Repeat("- ", 100000),
-		"instruments: [" + strings.Repeat("asem-daily@1, ", 50000) + "]", small + "arms:\n" + strings.Repeat("  - {}\n", 100000),
+		"instruments: [" + strings.Repeat("asem-daily@1, ", 20000) + "]", small + "arms:\n" + strings.Repeat("  - {}\n", 20000),
 		small + "arms:\n" + strings.Repeat("  - {}\n", 2000), small + "schemes:\n" + strings.Repeat("  - {}\n", 2000)} {
 		_, err := Read("s.yaml", []byte(text), Context{})
 		got := messages(t, err)
@@ -229,11 +229,11 @@ func TestInstrumentsBesideThePlan(t *testing.T) {
 	text := strings.Replace(small, "asem-daily@1]", "asem-daily@1, csi.yaml, csi-4@2007]", 1)
 	text = strings.Replace(text, "instruments: [asem-satisfaction@1]}", "instruments: [csi-4@2007-lab]}", 1)
 	files := fstest.MapFS{"csi.yaml": {Data: []byte(wording)}, "big.yaml": {Data: []byte(strings.Repeat("#", yamltext.MaxBytes+1))}, "dir.yaml": {Mode: 0o755 | 1<<31}}
-	p, err := Read("s.yaml", []byte(text), Context{Files: files})
+	_, err := Read("s.yaml", []byte(text), Context{Files: files})
 	require.Error(t, err, "growth of satisfaction is measured by two instruments, each at one wave")
 	text = strings.Replace(text, "outcome: satisfaction}", "outcome: satisfaction_csi_4, waves: [4]}", 1)
 	text = strings.Replace(text, "kind: growth", "kind: mixed, fixed: role", 1)
-	p, err = Read("s.yaml", []byte(text), Context{Files: files})
+	p, err := Read("s.yaml", []byte(text), Context{Files: files})
 	require.NoError(t, err)
 	assert.Equal(t, []domain.InstrumentRef{{Code: "csi-4", Version: "2007-lab"}}, p.Protocol.Waves[1].Instruments)
 	assert.Len(t, p.Instruments, 4)
@@ -307,16 +307,15 @@ func TestReadForAStudy(t *testing.T) {
 		"changed content": {"showings:", "ownInstruments: [{code: own, version: \"1\", title: Other, items: [{id: a, min: 0, max: 1}], scales: []}]\nshowings:", "s.yaml:16:18: instrument own@1 is registered with other content"},
 	} {
 		_, err := Read("s.yaml", []byte(strings.Replace(small, tt.old, tt.now, 1)), Context{Study: study})
-		if assert.Error(t, err, name) {
-			assert.Contains(t, strings.Join(messages2(err), "\n"), strings.TrimPrefix(tt.want, "s.yaml:"), name)
-		}
+		assert.Contains(t, strings.Join(told(err), "\n"), tt.want, name)
 	}
 	moved, err := Read("s.yaml", []byte(strings.Replace(small, "Europe/Berlin", "Asia/Tokyo", 1)), Context{Study: study})
 	require.NoError(t, err)
 	assert.Contains(t, moved.Warnings[0], "title and zone of a study stay as they were")
 }
 
-func messages2(err error) (list []string) {
+// told lists what an error says, whatever its codes.
+func told(err error) (list []string) {
 	for _, e := range yamltext.Refusals(err) {
 		list = append(list, e.Error())
 	}
