@@ -44,6 +44,13 @@ func (p *phone) everyPage(look func(name string)) {
 		p.shows(text)
 	}
 
+	_, token, err := s.access.OpenInvitation(p.t.Context(), "S", time.Hour)
+	require.NoError(p.t, err)
+	at("/join/"+token, "join")
+	p.tap("main form button")
+	p.wait(`document.querySelector(".secret")`)
+	see("joined")
+	at("/join/x", "join-over")
 	at("/in", "sign-in")
 	p.script(`document.getElementById("code").value = "234-678-9AC"; document.getElementById("pin").value = "1"`)
 	p.tap("form.card button")
