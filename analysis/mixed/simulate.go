@@ -31,8 +31,8 @@ func (m *Model) ComponentNames() []string {
 	return names
 }
 
-// Rows returns, for each row of the model, the row of the frame that it comes from. Rows of the frame with something missing are not among them.
-func (m *Model) Rows() []int { return slices.Clone(m.whole().rows) }
+// Row returns the row of the frame that a row of the model comes from. Rows of the frame with something missing are not in the model.
+func (m *Model) Row(i int) int { return m.whole().rows[i] }
 
 // Truth makes parameter values from fixed effects in the order of Names and covariance parameters in the order of ComponentNames.
 // Standard deviations must be 0 or more, those of residuals more; correlations must make a covariance: a [*SpecError] names the component that does not.
@@ -228,16 +228,13 @@ func (m *Model) residualFactor(l *layout, r *residuals) []float64 {
 	return out
 }
 
-// Outcomes returns y = Xb + Zu + e of each row of the model, in the order of Rows. With a nil chance it is Xb.
+// Outcomes returns y = Xb + Zu + e of each row of the model; which row of the frame that is says [Model.Row].
 func (m *Model) Outcomes(t *Truth, c *Chance) []float64 {
 	d := m.whole()
 	p := len(d.xNames)
 	y := make([]float64, len(d.rows))
 	for r := range y {
 		y[r] = dot(d.x[r*p:r*p+p], t.beta)
-	}
-	if c == nil {
-		return y
 	}
 	for r := range y {
 		y[r] += c.e[r]

@@ -34,7 +34,7 @@ func (s *scheme) calibrate() (leaving, error) {
 	if err != nil {
 		return l, t.refused(err)
 	}
-	y, err := t.outcomes(rng, p)
+	y, _, err := t.outcomes(rng, p)
 	if err != nil {
 		return l, t.refused(err)
 	}

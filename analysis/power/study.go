@@ -28,6 +28,7 @@ type scheme struct {
 	truth     *mixed.Truth
 	interest  []int
 	lagged    bool // expected outcomes depend on outcomes
+	depth     int  // after so many rounds of settle outcomes stay as they are; 0: that depends
 	entangled bool // a missing outcome does more to the model than taking a row away
 	leave     leaving
 }
@@ -69,8 +70,24 @@ func newScheme(p Plan) (*scheme, error) {
 	if t.given && p.Outcome.SD == 0 {
 		return nil, wrong("is missing; the model takes the outcomes of some occasions as given, and they need a standard deviation greater than 0", "outcome", "sd")
 	}
+	if err := t.rehearse(); err != nil {
+		return nil, err
+	}
 	s.leave, err = s.calibrate()
 	return s, err
+}
+
+// rehearse draws the outcomes of one study, which shows whether they can be drawn at all.
+func (t *study) rehearse() error {
+	rng := rand.New(rand.NewPCG(t.plan.Seed, 4))
+	p, err := t.recruit(rng)
+	if err == nil {
+		_, _, err = t.outcomes(rng, p)
+	}
+	if errors.Is(err, errExplodes) {
+		return wrong("make "+err.Error(), "effects")
+	}
+	return t.refused(err)
 }
 
 // fill gives the parameters of the model their values.
@@ -276,7 +293,7 @@ func (t *study) probe() (*mixed.Model, error) {
 	names := m.Names()
 	beta := make([]float64, len(names))
 	for i := range beta {
-		beta[i] = rng.NormFloat64()
+		beta[i] = rng.Float64() - 0.5
 	}
 	parts := make([]float64, len(m.ComponentNames()))
 	for i, name := range m.ComponentNames() {
@@ -288,14 +305,17 @@ func (t *study) probe() (*mixed.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	outcomes := func(m *mixed.Model) []float64 { // with random effects, whose design may depend on outcomes as well
-		return m.Outcomes(truth, m.Draw(truth, rand.New(rand.NewPCG(3, 3))))
-	}
+	draw := func(m *mixed.Model) *mixed.Chance { return m.Draw(truth, rand.New(rand.NewPCG(3, 3))) }
+	outcomes := func(m *mixed.Model) []float64 { return m.Outcomes(truth, draw(m)) } // with random effects, whose design may depend on outcomes as well
 	n, err := t.model(x, other)
 	if err != nil {
 		return nil, t.refused(err)
 	}
-	t.lagged = !slices.Equal(n.Names(), names) || !slices.Equal(outcomes(m), outcomes(n))
+	if t.lagged = !slices.Equal(n.Names(), names) || !slices.Equal(outcomes(m), outcomes(n)); t.lagged {
+		if _, rounds, err := t.settle(n, truth, draw(n), x, other); err == nil && rounds <= len(t.plan.Times) {
+			t.depth = rounds
+		}
+	}
 	gone := slices.Clone(y)
 	for c := 0; c < t.couples; c += 3 {
 		gone[c*2*len(t.plan.Times)+rng.IntN(2*len(t.plan.Times))] = math.NaN()
@@ -438,36 +458,43 @@ func (t *study) begin(rng *rand.Rand) []float64 {
 	return y
 }
 
-// outcomes draws the outcome of every row from the truth. Where the model looks back at outcomes, those of one occasion follow from those before: as many rounds
-// as there are occasions settle all of them.
-func (t *study) outcomes(rng *rand.Rand, p *people) (y []float64, err error) {
-	y = t.begin(rng)
-	m := p.truth
+// outcomes draws the outcome of every row from the truth. The columns of the model that is returned are those for these outcomes; its own outcome is not.
+func (t *study) outcomes(rng *rand.Rand, p *people) (y []float64, m *mixed.Model, err error) {
+	y, m = t.begin(rng), p.truth
 	if m == nil {
 		if m, err = t.model(p.x, y); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if !slices.Equal(m.Names(), t.names) {
-		return nil, errOtherColumns
+		return nil, nil, errOtherColumns
 	}
-	chance := m.Draw(t.truth, rng)
-	for round := 0; ; round++ {
+	m, _, err = t.settle(m, t.truth, m.Draw(t.truth, rng), p.x, y)
+	return y, m, err
+}
+
+// settle replaces y by the outcomes that follow from a truth, a chance and themselves. Where the model looks back at outcomes, those of one occasion follow from those
+// before, so that a known number of rounds settles all of them; if a formula looks forward as well, as with deviations from a person's mean,
+// they come closer with each round. It returns the model of the last round, and their number.
+func (t *study) settle(m *mixed.Model, truth *mixed.Truth, chance *mixed.Chance, x [][]float64, y []float64) (last *mixed.Model, rounds int, err error) {
+	for {
 		change, size := 0.0, 0.0
-		now := m.Outcomes(t.truth, chance)
-		for i, r := range m.Rows() {
-			at := t.source[r]
-			change, size = math.Max(change, math.Abs(now[i]-y[at])), math.Max(size, math.Abs(now[i]))
-			y[at] = now[i]
+		for i, now := range m.Outcomes(truth, chance) {
+			at := t.source[m.Row(i)]
+			change, size = math.Max(change, math.Abs(now-y[at])), math.Max(size, math.Abs(now))
+			y[at] = now
 		}
 		switch {
-		case !t.lagged || change <= 1e-10*(1+size):
-			return y, nil
-		case !(size < 1e12), round > 4*len(t.plan.Times)+60:
-			return nil, errExplodes
+		case !t.lagged, change <= 1e-10*size:
+			return m, rounds, nil
+		case !(size < 1e15), rounds > 4*len(t.plan.Times)+60:
+			return nil, 0, errExplodes
 		}
-		if m, err = t.model(p.x, y); err != nil {
-			return nil, err
+		if rounds++; rounds == t.depth {
+			return m, rounds, nil
+		}
+		if m, err = t.model(x, y); err != nil {
+			return nil, 0, err
 		}
 	}
 }
@@ -479,11 +506,14 @@ var (
 
 // replicate carries out one study of the people and returns the model of what was observed.
 func (t *study) replicate(rng *rand.Rand, p *people) (*mixed.Model, error) {
-	y, err := t.outcomes(rng, p)
+	y, m, err := t.outcomes(rng, p)
 	if err != nil {
 		return nil, err
 	}
 	lost := t.lose(rng, y)
+	if p.exact && !lost {
+		return m.WithOutcome(t.compiled(y))
+	}
 	seen := slices.Clone(p.seen)
 	unseen := false // values of predictors are missing
 	for i, x := range t.plan.Predictors {
