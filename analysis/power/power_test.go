@@ -3,6 +3,8 @@ package power_test
 import (
 	"context"
 	"math"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,10 +66,18 @@ func simulate(t testing.TB, p power.Plan) *power.Curve {
 }
 
 // In two waves both roles' outcomes have the same regressors, so that the engine's estimates are those of ordinary least squares in each role, and power follows from the
-// noncentral t distribution, averaged over the predictors: with 5 columns n s²(1-r²) is chi-squared with n - 4 degrees of freedom, where r² is what the other columns explain.
+// noncentral t distribution, averaged over the predictors: with 5 columns the sum of squares of one beyond the others is s²(1-r²) times a chi-squared variable with n - 4
+// degrees of freedom. Few studies are simulated unless asked:
+//
+//	ASEM_POWER=10000 go test -run TTest -v ./analysis/power
 func TestPowerOfChangeIsThatOfTheTTest(t *testing.T) {
 	p := change()
-	p.Couples, p.Replications = []int{60, 150}, 1000
+	p.Couples, p.Replications = []int{60, 150}, 500
+	if s := os.Getenv("ASEM_POWER"); s != "" {
+		var err error
+		p.Replications, err = strconv.Atoi(s)
+		require.NoError(t, err)
+	}
 	for _, point := range simulate(t, p).Points {
 		assert.Zero(t, point.Failed)
 		assert.Equal(t, 2*float64(point.Couples), point.Rows)
@@ -87,7 +97,7 @@ func TestPowerOfChangeIsThatOfTheTTest(t *testing.T) {
 		} {
 			e := effect(t, point, name)
 			t.Logf("%d couples, %s: simulated %.4f (%.4f), exact %.4f", point.Couples, name, e.Power, e.PowerSE, want)
-			assert.InDelta(t, want, e.Power, 3.5*math.Max(e.PowerSE, 0.005), "%d couples, %s", point.Couples, name)
+			assert.InDelta(t, want, e.Power, 3.5*e.PowerSE, "%d couples, %s", point.Couples, name)
 			assert.InDelta(t, 0, e.Bias, 4*e.BiasSE, "%d couples, %s", point.Couples, name)
 			assert.InDelta(t, 0.95, e.Coverage, 0.025, "%d couples, %s", point.Couples, name)
 			assert.InEpsilon(t, e.SD, e.SE, 0.08, "%d couples, %s", point.Couples, name)
@@ -108,15 +118,15 @@ func TestTTestAgreesWithR(t *testing.T) {
 // Without an effect every test has the power alpha; with one it grows with the number of couples; estimates are unbiased, also when those leave
 // whose outcomes are high.
 func TestLawsOfPower(t *testing.T) {
-	for name, dropout := range map[string]power.Dropout{"all stay": {}, "at random": {Share: 0.3, Mechanism: power.MAR, LogOdds: 1}, "persons": {Share: 0.3, Persons: true}} {
+	for name, dropout := range map[string]power.Dropout{"couples": {Share: 0.2}, "persons at random": {Share: 0.3, Mechanism: power.MAR, LogOdds: 1, Persons: true}} {
 		p := growth()
-		p.Couples, p.Replications, p.Dropout, p.Alpha = []int{60, 200}, 300, dropout, 0.1
+		p.Couples, p.Replications, p.Dropout, p.Alpha = []int{60, 200}, 200, dropout, 0.1
 		p.Effects["roleman:time:responsiveness_partner"] = 0 // beside that of the woman
 		points := simulate(t, p).Points
 		for i, point := range points {
 			assert.Zero(t, point.Failed, name)
 			none := effect(t, point, "roleman:time:responsiveness_partner")
-			assert.InDelta(t, 0.1, none.Power, 3.5*math.Sqrt(0.1*0.9/300), "%s, %d couples", name, point.Couples)
+			assert.InDelta(t, 0.1, none.Power, 3.5*math.Sqrt(0.1*0.9/200), "%s, %d couples", name, point.Couples)
 			assert.LessOrEqual(t, none.Lower, none.Power)
 			assert.GreaterOrEqual(t, none.Upper, none.Power)
 			for _, e := range point.Effects {
@@ -142,16 +152,16 @@ func TestTheShareThatLeaves(t *testing.T) {
 		"and answers beside": {Share: 0.4, Persons: true, Mechanism: power.MAR, LogOdds: 1},
 	} {
 		p := growth()
-		p.Couples, p.Replications, p.Dropout = []int{300}, 60, d
+		p.Couples, p.Replications, p.Dropout = []int{200}, 40, d
 		stay := 1 - 0.4
-		rows := 600 * (1 + math.Sqrt(stay) + stay) // three occasions
+		rows := 400 * (1 + math.Sqrt(stay) + stay) // three occasions
 		if strings.HasPrefix(name, "and") {
 			p.Missing = 0.2
 			rows *= 0.8
 		}
 		point := simulate(t, p).Points[0]
 		assert.Zero(t, point.Failed, name)
-		assert.InEpsilon(t, rows, point.Rows, 0.01, name)
+		assert.InEpsilon(t, rows, point.Rows, 0.015, name)
 	}
 }
 
@@ -160,7 +170,7 @@ func TestJudgesWeakenEffects(t *testing.T) {
 	p := change()
 	p.Predictors[0].Correlation, p.Predictors[0].Judges, p.Predictors[0].ICC = 0, 3, 0.5
 	assert.Equal(t, 0.75, p.Predictors[0].Measured())
-	p.Couples, p.Replications = []int{200}, 300
+	p.Couples, p.Replications = []int{150}, 200
 	p.Effects["role:x_actor"] = -0.2
 	e := effect(t, simulate(t, p).Points[0], "roleman:x_actor")
 	assert.InDelta(t, -0.15, e.Mean, 4*e.BiasSE)
@@ -171,7 +181,7 @@ func TestJudgesWeakenEffects(t *testing.T) {
 // Equal seeds give equal numbers, whatever the number of workers; others give others.
 func TestSeeds(t *testing.T) {
 	for _, p := range []power.Plan{growth(), change()} {
-		p.Couples, p.Replications, p.Dropout.Share, p.Workers = []int{40, 50}, 130, 0.2, 1
+		p.Couples, p.Replications, p.Dropout.Share, p.Workers = []int{30, 40}, 45, 0.2, 1
 		one := simulate(t, p)
 		p.Workers = 3
 		assert.Equal(t, one, simulate(t, p))
@@ -295,7 +305,7 @@ func TestFormulas(t *testing.T) {
 // The sample size that is found for the weakest effect of interest is that of the exact t test.
 func TestSolve(t *testing.T) {
 	p := change()
-	p.Interest, p.Replications = []string{"rolewoman:x_partner", "roleman:x_actor"}, 300
+	p.Interest, p.Replications = []string{"rolewoman:x_partner", "roleman:x_actor"}, 200
 	s, err := power.Solve(context.Background(), p, 0.8)
 	require.NoError(t, err)
 	exact := 0
@@ -309,7 +319,7 @@ func TestSolve(t *testing.T) {
 	assert.Equal(t, "rolewoman:x_partner", s.Effect)
 	width := float64(s.Upper - s.Lower)
 	assert.InDelta(t, exact, s.Couples, 0.9*width)
-	assert.Less(t, width, 0.35*float64(exact))
+	assert.Less(t, width, 0.4*float64(exact))
 	assert.LessOrEqual(t, s.Lower, s.Couples)
 	assert.GreaterOrEqual(t, s.Upper, s.Couples)
 	e := effect(t, s.At(), s.Effect)

@@ -43,7 +43,7 @@ type study struct {
 }
 
 // probed is how many couples a plan is tried on before anything is simulated.
-const probed = 80
+const probed = 40
 
 // newScheme checks a plan against its model: names and values of parameters, and what the model makes of outcomes.
 func newScheme(p Plan) (*scheme, error) {

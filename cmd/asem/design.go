@@ -184,8 +184,14 @@ func (d designSpec) placed(err error) error {
 // place returns the file, line and column of a path, or of the innermost part of it that was written.
 func (d designSpec) place(path ...string) string {
 	node, at := d.root, ""
-	for _, step := range path {
-		step, _, _ = strings.Cut(step, "[") // predictors[0] of a model
+	var steps []string
+	for _, step := range path { // fields of models come as predictors[0]
+		name, index, listed := strings.Cut(step, "[")
+		if steps = append(steps, name); listed {
+			steps = append(steps, strings.TrimSuffix(index, "]"))
+		}
+	}
+	for _, step := range steps {
 		next, tok := child(node, step)
 		if next == nil {
 			break
