@@ -124,7 +124,7 @@ func (b band) Plot(c draw.Canvas, p *plot.Plot) {
 // DataRange implements plot.DataRanger.
 func (b band) DataRange() (xmin, xmax, ymin, ymax float64) {
 	if len(b.Lower) == 0 {
-		return line{b.Series, b.style}.DataRange()
+		return line(b).DataRange()
 	}
 	return b.X[0], b.X[len(b.X)-1], slices.Min(b.Lower), slices.Max(b.Upper)
 }

@@ -3,6 +3,7 @@ package plot_test
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"image/png"
 	"io"
@@ -90,7 +91,7 @@ func texts(t testing.TB, svg []byte) (words []string, title string) {
 	in := ""
 	for {
 		tok, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return words, title
 		}
 		require.NoError(t, err)

@@ -121,8 +121,8 @@ func (v *solver) pilot(ctx context.Context) (float64, error) {
 			if size < 3*e.BiasSE {
 				size = math.Abs(e.True)
 			}
-			if g := float64(n) * math.Pow(need*e.SE/size, 2); g > guess {
-				guess, worst = g, i
+			if root := need * e.SE / size; float64(n)*root*root > guess {
+				guess, worst = float64(n)*root*root, i
 			}
 		}
 		if guess > float64(v.most()) {
