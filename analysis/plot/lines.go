@@ -48,7 +48,12 @@ func (f *Figure) lines(series []Series) {
 	for i, s := range series {
 		f.plot.Add(line{s, styleOf(i)})
 	}
-	f.plot.Add(names{series: series})
+	ends := names{series: series}
+	f.plot.Add(ends)
+	for i, s := range series { // long names make the figure wider, not the plot narrower
+		st, _ := ends.style(i)
+		f.width = max(f.width, 370+st.Width(s.Name))
+	}
 	if f.plot.X.Min == f.plot.X.Max {
 		f.plot.X.Min, f.plot.X.Max = f.plot.X.Min-1, f.plot.X.Max+1
 	}
@@ -203,7 +208,8 @@ type rule struct {
 func (r rule) Plot(c draw.Canvas, p *plot.Plot) {
 	_, y := p.Transforms(&c)
 	c.StrokeLine2(draw.LineStyle{Color: ink, Width: 0.8, Dashes: []vg.Length{3, 3}}, c.Min.X, y(r.y), c.Max.X, y(r.y))
-	c.FillText(letters(9, quiet, false), vg.Point{X: c.Min.X + 4, Y: y(r.y) + 4}, r.name)
+	st := letters(9, quiet, false)
+	c.FillText(st, vg.Point{X: c.Max.X - 4 - st.Width(r.name), Y: y(r.y) - st.Font.Size - 1}, r.name) // low on the right, where power is high
 }
 
 // DataRange implements plot.DataRanger.
