@@ -173,3 +173,30 @@ func TestTruthsRefused(t *testing.T) {
 		assert.ErrorContains(t, err, c.want, name)
 	}
 }
+
+// Residuals that fade with time do so in the units of the time column, whatever the engine counts in.
+func TestDrawnResidualsFadeInUnitsOfTime(t *testing.T) {
+	const couples = 4000
+	var couple, time, y []float64
+	for c := range couples {
+		for _, at := range []float64{0, 30, 90} {
+			couple, time, y = append(couple, float64(c)), append(time, at), append(y, at)
+		}
+	}
+	f, err := frame.New(frame.Numeric("couple", couple), frame.Numeric("time", time), frame.Numeric("y", y))
+	require.NoError(t, err)
+	m, err := mixed.New(f, mixed.Spec{Outcome: "y", Couple: "couple", Time: "time", Fixed: "1", Residual: mixed.Residual{Serial: mixed.SerialCAR1}})
+	require.NoError(t, err)
+	truth, err := m.Truth([]float64{0}, []float64{2, 60})
+	require.NoError(t, err)
+	e := m.Outcomes(truth, m.Draw(truth, rand.New(rand.NewPCG(7, 7))))
+	cor := func(a, b int) float64 {
+		var x, z []float64
+		for c := range couples {
+			x, z = append(x, e[3*c+a]), append(z, e[3*c+b])
+		}
+		return stat.Correlation(x, z, nil)
+	}
+	assert.InDelta(t, math.Exp(-30.0/60), cor(0, 1), 0.04) // three standard errors of a correlation of 4,000 pairs
+	assert.InDelta(t, math.Exp(-90.0/60), cor(0, 2), 0.05)
+}

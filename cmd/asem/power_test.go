@@ -49,7 +49,7 @@ func TestPowerCommand(t *testing.T) {
 	assert.Equal(t, []string{"roleman:responsiveness_partner", "rolewoman:responsiveness_partner"}, r.Interest)
 	require.Len(t, r.Points, 2)
 	assert.Len(t, r.Points[0].Effects, 10)
-	assert.Equal(t, []componentJSON{{"sd(residual, man)", 0.8}, {"sd(residual, woman)", 0.8}, {"cor(partners)", 0.2}}, r.Covariance)
+	assert.Equal(t, []covarianceJSON{{"sd(residual, man)", 0.8}, {"sd(residual, woman)", 0.8}, {"cor(partners)", 0.2}}, r.Covariance)
 	assert.Equal(t, []any{50, 60, 0}, []any{r.Points[0].Couples, r.Points[0].Replications, r.Points[0].Failed})
 	assert.Len(t, r.Provenance.Design, 64)
 	text, err := os.ReadFile(svg)
