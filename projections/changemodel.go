@@ -15,7 +15,7 @@ import (
 )
 
 // EngineVersion names the statistical engine in every result. It is raised when numbers may change.
-const EngineVersion = "asem-mixed 2"
+const EngineVersion = "asem-mixed 3"
 
 // ModelSpec asks for a model of a data set, by name or by formulas. Which fields count depends on the kind.
 type ModelSpec struct {

@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,12 +39,15 @@ type who struct {
 	base     string
 	http     *http.Client
 	operator string // token; empty: none
+	from     string // network address
 }
+
+var addresses atomic.Int32
 
 func newWho(t *testing.T, base string) *who {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &who{base: base, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &who{base: base, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, from: fmt.Sprintf("192.0.2.%d", addresses.Add(1))}
 }
 
 // reply is what came back without its body.
@@ -59,6 +63,7 @@ func (v *who) do(t *testing.T, method, path string, form url.Values) (reply, str
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	r.Header.Set("X-Forwarded-For", v.from)
 	if v.operator != "" {
 		r.SetBasicAuth("me", v.operator)
 	}
@@ -105,11 +110,13 @@ func (v *who) comeIn(t *testing.T, c access.Credential) {
 	require.Equal(t, http.StatusSeeOther, res.status, page)
 }
 
-// examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO.
+// examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO, {couple} its couple 001.
 var examplePaths = map[string]string{
 	"GET /in/link/{token}": "/in/link/x",
-	"GET /me/f/{id}":       "/me/f/aaaaaaaaaaaaaaaaaaaaaaaa",
-	"POST /me/f/{id}":      "/me/f/aaaaaaaaaaaaaaaaaaaaaaaa",
+	"GET /join/{token}":    "/join/x",
+	"POST /join/{token}":   "/join/x",
+	"GET /me/f/{id}":       "/me/f/x",
+	"POST /me/f/{id}":      "/me/f/x",
 	"/me/":                 "/me/there/is/no/such/page",
 	"/staff/":              "/staff/there/is/no/such/page",
 	"/":                    "/there/is/no/such/page",
@@ -125,10 +132,10 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 			return err
 		}))
 	})
-	var study string
+	var study, couple string
 	credentials := map[string]access.Credential{}
 	doorOf(t, data, func(a *access.Store) {
-		study = web.StudyRef(a, "DEMO")
+		study, couple = web.StudyRef(a, "DEMO"), web.CoupleRef(a, "DEMO", "001")
 		for name, p := range map[string]access.Participant{"participant": {Study: "DEMO", Couple: "001", Role: "A"}, "partner": {Study: "DEMO", Couple: "001", Role: "B"}, "other couple": {Study: "DEMO", Couple: "002", Role: "A"}} {
 			c, err := a.IssueCode(t.Context(), p)
 			require.NoError(t, err)
@@ -153,8 +160,9 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 		}
 	}
 	pages := web.Pages()
-	slices.SortStableFunc(pages, func(a, b web.Page) int { // signing out comes last
-		return len(regexp.MustCompile(`out$|exit$`).FindString(a.Pattern)) - len(regexp.MustCompile(`out$|exit$`).FindString(b.Pattern))
+	ends := regexp.MustCompile(`^POST .*/(out|exit)$`)
+	slices.SortStableFunc(pages, func(a, b web.Page) int { // what ends a session comes last
+		return len(ends.FindString(a.Pattern)) - len(ends.FindString(b.Pattern))
 	})
 	lines := map[string]string{}
 	for _, p := range pages {
@@ -166,6 +174,7 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 			path = example
 		}
 		path = strings.ReplaceAll(strings.ReplaceAll(path, "{$}", ""), "{study}", study)
+		path = strings.ReplaceAll(path, "{couple}", couple)
 		require.NotContains(t, path, "{", "a path for %s is missing in examplePaths", p.Pattern)
 		by := map[string][]string{}
 		for _, name := range names {
@@ -175,7 +184,7 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 				outcome += " to " + to
 			}
 			by[outcome] = append(by[outcome], name)
-			if res.status == http.StatusNotFound && p.Policy != "operator" {
+			if staff := strings.HasPrefix(p.Policy, "staff"); res.status == http.StatusNotFound && (staff && !strings.Contains(p.Policy, name) || p.Policy == "participant") {
 				_, missing := all[name].do(t, method, path[:1+strings.IndexByte(path[1:]+"/", '/')]+"/there/is/no/such/page", url.Values{})
 				assert.Equal(t, missing, body, "%s for %s: forbidden and missing look the same", p.Pattern, name)
 			}

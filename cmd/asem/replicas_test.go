@@ -50,6 +50,7 @@ func replica(ctx context.Context, s storage) error {
 
 // TestMain lets the test binary be another process, which can be killed.
 func TestMain(m *testing.M) {
+	eventstest.ServeKMS()
 	if n, err := strconv.ParseUint(os.Getenv("ASEM_TEST_WORKER"), 10, 64); err == nil {
 		if err := worker(storage{Data: os.Getenv("ASEM_TEST_REPLICA_DATA"), Postgres: os.Getenv("ASEM_TEST_WORKER_POSTGRES")}, n); err != nil {
 			fmt.Fprintln(os.Stderr, "worker:", err)

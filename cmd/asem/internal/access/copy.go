@@ -18,8 +18,8 @@ var copied = []struct{ table, columns string }{
 	{"staff", "id:t name:t password:t master:t totp:b totp_step:n epoch:t disabled:n setup:b setup_expires:n"},
 	{"staff_role", "staff:t study:t role:t"},
 	{"participant", "study:t couple:t role:t epoch:t code:b pin:t email:b link:b link_expires:n"},
-	{"invitation", "token:b study:t expires:n places:n"},
-	{"place", "code:b study:t couple:t role:t expires:n"},
+	{"invitation", "id:t study:t token:b created:n expires:n closed:n"},
+	{"pairing", "code:b study:t couple:t role:t language:t zone:t word:t expires:n"},
 }
 
 const copyLabel = "access/copy"

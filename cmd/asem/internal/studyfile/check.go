@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"asem/analysis/frame"
 	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 	"asem/projections"
@@ -125,10 +126,16 @@ func (r *reader) consents() {
 
 // compile tries each planned analysis on made-up data of the study, so that a plan that cannot be carried out is refused before it is preregistered.
 func (r *reader) compile(study domain.Study) {
+	samples := map[string]*frame.Frame{}
 	for i, m := range r.plan.Protocol.Analyses {
 		at := yamltext.Element("analyses", i)
-		sample, err := projections.SampleFrame(study, m.Frame)
+		sample, known := samples[m.Frame]
+		var err error
+		if !known {
+			sample, err = projections.SampleFrame(study, m.Frame)
+		}
 		if err == nil {
+			samples[m.Frame] = sample
 			err = projections.SpecOf(m).Compile(sample)
 		}
 		if err == nil {

@@ -39,6 +39,7 @@ const (
 	maxRepeats     = 100
 	maxInstruments = 100
 	maxDiaries     = 200
+	maxBad         = 1000 // problems of which the places are kept; beyond it they are only counted
 )
 
 // Read reads a plan. Every problem has its place and says what was expected; they come joined, with code invalid.
@@ -75,7 +76,9 @@ type reader struct {
 
 // wrong notes a problem with the value at a path.
 func (r *reader) wrong(path, format string, args ...any) {
-	r.bad[path] = true
+	if len(r.bad) < maxBad {
+		r.bad[path] = true
+	}
 	if !r.Has(path) {
 		format, args = "%s: "+format, append([]any{path}, args...)
 	}
@@ -258,6 +261,7 @@ func (r *reader) waves() {
 		switch {
 		case floats && w.Month == nil:
 			r.wrong(at+".month", "the nominal month is missing; analyses need it where a session or a date says when the wave is")
+			r.bad[at+".at"] = true // where the domain's view of the month would be told
 		case !floats && w.Month != nil && err == nil:
 			r.wrong(at+".month", "the moment tells the month already")
 		case w.Month != nil:

@@ -34,32 +34,69 @@ type phone struct {
 	expected   []string // parts of complaints that a test means to cause
 }
 
-type step = chromedp.Action[chromedp.Void]
+// The browser is one for all tests; each has a context of its own in it, as if it were a browser that has never been here.
+var (
+	startBrowser  sync.Once
+	browserFound  string
+	browserRuns   context.Context
+	stopBrowser   = func() {}
+	browserFailed error
+)
 
-func (s *study) phone() *phone {
-	t := s.t
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopBrowser()
+	os.Exit(code)
+}
+
+func theBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
+	startBrowser.Do(func() {
+		for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+			if p, err := exec.LookPath(name); err == nil {
+				browserFound = p
+				break
+			}
 		}
-	}
-	if path == "" {
+		if browserFound == "" {
+			return
+		}
+		profile, err := os.MkdirTemp("", "asem-browser")
+		if err != nil {
+			browserFailed = err
+			return
+		}
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browserFound), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("lang", "en"),
+			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(profile))
+		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+		ctx, close := chromedp.NewContext(allocator)
+		browserRuns, stopBrowser = ctx, func() {
+			close()
+			end()
+			_ = os.RemoveAll(profile)
+		}
+		browserFailed = chromedp.Do(ctx) // starts it
+	})
+	if browserFound == "" {
 		const message = "no Chromium is installed; install the package chromium to test pages in a browser"
 		if os.Getenv("ASEM_REQUIRE_BROWSER") == "1" {
 			t.Fatal(message)
 		}
 		t.Skip(message)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("lang", "en"),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	require.NoError(t, browserFailed)
+	return browserRuns
+}
+
+type step = chromedp.Action[chromedp.Void]
+
+func (s *study) phone() *phone {
+	t := s.t
+	t.Helper()
+	browser := theBrowser(t)
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	p := &phone{t: t, ctx: ctx, s: s}
 	p.listen(ctx)
@@ -160,7 +197,16 @@ func (p *phone) shows(text string) {
 // open goes to a page and waits until its scripts are ready.
 func (p *phone) open(path string) {
 	p.t.Helper()
-	p.do(chromedp.Navigate(p.s.base + path))
+	err := chromedp.Do(p.ctx, chromedp.Navigate(p.s.base+path))
+	for range 3 { // the page before may have been on its way to another one
+		if err == nil || !strings.Contains(err.Error(), "ERR_ABORTED") {
+			break
+		}
+		err = chromedp.Do(p.ctx, chromedp.Navigate(p.s.base+path))
+	}
+	if err != nil {
+		p.fail(err)
+	}
 	p.ready()
 }
 
@@ -169,11 +215,27 @@ func (p *phone) ready() {
 	p.wait(`document.documentElement.dataset.ready`)
 }
 
-// tap touches the middle of what a selector finds, once it is shown.
+// tap touches the middle of what a selector finds, once it is shown and nothing lies over it.
 func (p *phone) tap(selector string) {
 	p.t.Helper()
-	p.wait(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
-	p.do(chromedp.Click(chromedp.CSS(selector)))
+	find := fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		if (!e?.checkVisibility() || e.disabled) return [];
+		e.scrollIntoView({ block: "center", behavior: "instant" });
+		const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
+		const there = document.elementFromPoint(x, y);
+		return e === there || e.contains(there) ? [x, y] : [];
+	})()`, selector)
+	for begin := time.Now(); ; time.Sleep(15 * time.Millisecond) {
+		at, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]float64](find))
+		if err == nil && len(at) == 2 {
+			p.do(chromedp.MouseClickXY(at[0], at[1]))
+			return
+		}
+		if time.Since(begin) > 15*time.Second {
+			p.fail(fmt.Errorf("nothing to tap at %s: %w", selector, err))
+		}
+	}
 }
 
 // signIn signs in on the page.
@@ -209,16 +271,63 @@ func withoutScript(yes bool) step {
 // look writes the page at the width of a phone and of a desktop into the folder that ASEM_SCREENSHOTS names, if it names one.
 func (p *phone) look(name string) {
 	p.t.Helper()
+	if os.Getenv("ASEM_SCREENSHOTS") == "" {
+		return
+	}
+	p.picture(name + "-phone")
+	p.do(chromedp.EmulateViewport(1280, 800))
+	p.picture(name + "-desktop")
+	p.do(chromedp.EmulateViewport(360, 740))
+}
+
+func (p *phone) picture(name string) {
+	p.t.Helper()
 	dir := os.Getenv("ASEM_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
-	for device, size := range map[string][2]int64{"phone": {360, 740}, "desktop": {1280, 800}} {
-		p.do(chromedp.EmulateViewport(size[0], size[1]))
-		time.Sleep(60 * time.Millisecond)
-		png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-		require.NoError(p.t, err)
-		require.NoError(p.t, os.WriteFile(filepath.Join(dir, name+"-"+device+".png"), png, 0o600))
-	}
-	p.do(chromedp.EmulateViewport(360, 740))
+	time.Sleep(200 * time.Millisecond) // until nothing moves
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err)
+	require.NoError(p.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600))
 }
+
+// patiently does something again until it works: while a page gives way to the next its parts are gone.
+func (p *phone) patiently(what step) {
+	p.t.Helper()
+	var err error
+	for begin := time.Now(); time.Since(begin) < waitTime; time.Sleep(pollTime) {
+		ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+		err = chromedp.Do(ctx, what)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	p.t.Fatal(err)
+}
+
+// await returns what a promise of the page comes to.
+func await[T any](p *phone, body string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T]("(async () => {"+body+"})()", chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.fail(fmt.Errorf("%s: %w", body, err))
+	}
+	return v
+}
+
+// kept counts what the browser keeps: keys, drafts and what waits to be sent.
+func (p *phone) kept() (keys, drafts, queue int) {
+	p.t.Helper()
+	n := await[[]int](p, `const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 1); r.onupgradeneeded = () => ["keys", "drafts", "queue"].forEach((s) => r.result.createObjectStore(s)); r.onsuccess = () => ok(r.result); r.onerror = no; });
+		const count = (s) => new Promise((ok, no) => { const r = db.transaction(s).objectStore(s).count(); r.onsuccess = () => ok(r.result); r.onerror = no; });
+		const all = [await count("keys"), await count("drafts"), await count("queue")]; db.close(); return all;`)
+	return n[0], n[1], n[2]
+}
+
+// How long tests wait for what happens in the background, and how often they look.
+const (
+	waitTime = 10 * time.Second
+	pollTime = 20 * time.Millisecond
+)

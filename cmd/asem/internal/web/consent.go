@@ -63,10 +63,6 @@ func (v *visit) showConsent(status int) {
 
 // changeConsent gives or withdraws consent to one scope. What is agreed to is the version of the text that was on the page.
 func (v *visit) changeConsent() {
-	if err := v.r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
 	form := v.r.PostForm
 	scope := domain.Scope(form.Get("scope"))
 	f, asked := v.past.Study.Protocol.ConsentForm(scope)

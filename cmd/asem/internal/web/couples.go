@@ -50,7 +50,12 @@ func (s *server) ofStudyPage(r *http.Request, u access.Staff, study string) stud
 
 // coupleRef stands for a couple in URLs.
 func (s *server) coupleRef(study, couple string) string {
-	return lowerBase32.EncodeToString(s.Access.Keyed("couple in a URL", study, couple)[:10])
+	return CoupleRef(s.Access, study, couple)
+}
+
+// CoupleRef is what stands for a couple in the URLs of staff pages.
+func CoupleRef(a *access.Store, study, couple string) string {
+	return lowerBase32.EncodeToString(a.Keyed("couple in a URL", study, couple)[:10])
 }
 
 // coupleState is how a couple stands at a moment, as far as looking after it needs.

@@ -106,6 +106,15 @@ type anchor struct {
 	Word  string
 }
 
+// Label writes the value as people do.
+func (c choice) Label() string { return signed(c.Value) }
+
+// Label writes the value as people do.
+func (a anchor) Label() string { return signed(a.Value) }
+
+// signed writes a number with a real minus sign.
+func signed(n int) string { return strings.Replace(strconv.Itoa(n), "-", "\u2212", 1) }
+
 // fault is what is wrong with one field.
 type fault struct{ Name, Legend, Text string }
 

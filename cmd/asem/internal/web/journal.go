@@ -46,13 +46,59 @@ func newJournal(s *server) *journal {
 	return j
 }
 
-// mine is a page of participants who are signed in. What others post is kept on a page on which to sign in.
+// mine is a page of participants who are signed in. What others post is kept on a page on which to sign in again, and goes on from there.
 func (s *server) mine(show func(*visit)) guarded {
 	return participantsOr(func(w http.ResponseWriter, r *http.Request, p access.Participant) {
 		if v := s.visit(w, r, p); v != nil {
-			show(v)
+			v.show(show)
 		}
-	}, func(w http.ResponseWriter, r *http.Request) { s.visitor(w, r).expired("") })
+	}, func(w http.ResponseWriter, r *http.Request) { s.visitor(w, r).signInAnd(show) })
+}
+
+// show goes on with a page. What was posted must be meant for this person.
+func (v *visit) show(page func(*visit)) {
+	if err := v.r.ParseForm(); err != nil {
+		v.bad()
+		return
+	}
+	if owner := v.r.PostForm.Get("for"); owner != "" && owner != v.opaque("owner") {
+		v.notYours()
+		return
+	}
+	page(v)
+}
+
+// signInAnd lets in whoever gives code and PIN with what was posted, and goes on with it.
+func (v *visit) signInAnd(page func(*visit)) {
+	if err := v.r.ParseForm(); err != nil {
+		v.bad()
+		return
+	}
+	code := v.r.PostForm.Get("signin-code")
+	if code == "" {
+		v.expired("")
+		return
+	}
+	me, err := v.j.SignInParticipant(v.r, code, v.r.PostForm.Get("signin-pin"))
+	ok := false
+	switch {
+	case access.Limited(err):
+		v.expired(v.T("signin.limited"))
+		return
+	case access.Refused(err) || isMistyped(err):
+		v.expired(v.T("expired.wrong"))
+		return
+	case err == nil:
+		ok, err = v.load(me)
+	}
+	switch {
+	case err != nil:
+		v.failed(err)
+	case !ok:
+		v.expired("")
+	default:
+		v.show(page)
+	}
 }
 
 // visit is one request of a participant who is signed in, with what there is of this person.

@@ -128,7 +128,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	t.Cleanup(func() { _ = log.Close() })
 	signer, _, err := proof.NewSigner()
 	require.NoError(t, err)
-	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
+	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer, nil)
 	require.NoError(t, err)
 	store, err := access.OpenSQLite(t.Context(), filepath.Join(dir, "access.db"), keys)
 	require.NoError(t, err)
@@ -312,7 +312,7 @@ func TestADiaryDayWithoutScript(t *testing.T) {
 	require.Len(t, today.forms(), 2, "the diary and the first wave")
 	id := ""
 	for _, f := range today.forms() {
-		if page := c.get("/me/f/" + f); strings.Contains(page.body, "Diary for Tuesday 3 March") {
+		if page := c.get("/me/f/" + f); strings.Contains(page.body, "Tuesday 3 March") {
 			id = f
 			assert.Equal(t, "no-store", page.header.Get("Cache-Control"))
 			assert.Equal(t, 7, strings.Count(page.body, "<fieldset"))
@@ -401,7 +401,7 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	c := s.signedIn("A")
 	diary, page := "", answer{}
 	for _, f := range c.get("/me").forms() {
-		if p := c.get("/me/f/" + f); strings.Contains(p.body, "Diary for") {
+		if p := c.get("/me/f/" + f); strings.Contains(p.body, `<h1>Diary</h1>`) {
 			diary, page = f, p
 		}
 	}
@@ -431,6 +431,99 @@ func TestASessionThatEndedKeepsTheAnswers(t *testing.T) {
 	assert.Len(t, s.entries("A"), 1)
 }
 
+func TestChoicesOfWhoIsSignedOut(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A", "B")
+	c := s.signedIn("A")
+	form := c.get("/me/consent").filled(nil)
+	require.NotEmpty(t, form.Get("for"))
+	form.Set("scope", "diary")
+	form.Set("agree", "no")
+	require.NoError(t, s.access.EndSessions(t.Context(), s.person("A")))
+	expired := c.post("/me/consent", form)
+	assert.Equal(t, http.StatusUnauthorized, expired.status)
+
+	agrees := func(r domain.Role) bool {
+		past, err := s.exec.Past(t.Context(), "S", "C1")
+		require.NoError(t, err)
+		who, _ := past.Couple.Participant(r)
+		_, ok := who.Consents[domain.ScopeDiary]
+		return ok
+	}
+	// The partner, on the same phone, does not withdraw a consent by signing in.
+	other := s.visitor().post("/me/consent", expired.filled(url.Values{"signin-code": {string(s.codes["B"].Code)}, "signin-pin": {s.codes["B"].PIN}}))
+	assert.Equal(t, http.StatusConflict, other.status)
+	assert.True(t, agrees("B"))
+	assert.True(t, agrees("A"))
+	done := c.post("/me/consent", expired.filled(url.Values{"signin-code": {string(s.codes["A"].Code)}, "signin-pin": {s.codes["A"].PIN}}))
+	assert.Contains(t, done.body, "Your choice is stored.")
+	assert.False(t, agrees("A"))
+	assert.True(t, agrees("B"))
+}
+
+func TestSettings(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A", "B")
+	c := s.signedIn("A")
+	past := func() *domain.Participant {
+		past, err := s.exec.Past(t.Context(), "S", "C1")
+		require.NoError(t, err)
+		who, _ := past.Couple.Participant("A")
+		return who
+	}
+	bad := c.post("/me/settings", url.Values{"language": {"fr"}, "zone": {"Mars/Olympus"}, "email": {"nonsense"}})
+	assert.Equal(t, http.StatusUnprocessableEntity, bad.status)
+	assert.Contains(t, bad.body, "There are 3 things to look at")
+	assert.Equal(t, "Europe/Berlin", past().Zone, "nothing is half done")
+	assert.Empty(t, past().Email)
+
+	good := c.post("/me/settings", url.Values{"language": {"de"}, "zone": {"America/New_York"}, "email": {"a@example.org"}})
+	assert.Contains(t, good.body, "Ihre Einstellungen sind gespeichert.")
+	assert.Contains(t, good.body, "Dort ist es jetzt 06:00 Uhr.")
+	assert.Equal(t, []string{"de", "America/New_York", "a@example.org"}, []string{past().Language, past().Zone, past().Email})
+	links, err := s.access.LinksFor(t.Context(), "a@example.org")
+	require.NoError(t, err)
+	assert.Len(t, links, 1)
+	c.post("/me/settings", url.Values{"language": {"de"}, "zone": {"America/New_York"}, "email": {""}})
+	links, err = s.access.LinksFor(t.Context(), "a@example.org")
+	require.NoError(t, err)
+	assert.Empty(t, links)
+}
+
+func TestLeavingTheStudy(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A", "B")
+	s.clock.set(on(1, 20, 0))
+	c := s.signedIn("A")
+	for _, day := range []string{"", "tomorrow", "2026-03-04", "2026-03-01"} {
+		bad := c.post("/me/apart", url.Values{"day": {day}})
+		assert.Equal(t, http.StatusUnprocessableEntity, bad.status, day)
+		assert.Contains(t, bad.body, "Expected a date from 2 March 2026 to 3 March 2026.")
+	}
+	assert.Contains(t, c.post("/me/apart", url.Values{"day": {"2026-03-02"}}).body, "the relationship ended on 2 March 2026")
+	assert.Equal(t, http.StatusUnprocessableEntity, c.post("/me/leave", nil).status)
+	assert.Contains(t, c.post("/me/leave", url.Values{"sure": {"yes"}}).body, "You no longer take part.")
+	assert.Contains(t, c.get("/me").body, "nothing is asked of you")
+	assert.Empty(t, c.get("/me").forms())
+	partner := s.signedIn("B").get("/me")
+	assert.Len(t, partner.forms(), 2, "for the other everything goes on")
+}
+
+func TestAConsentTextThatChanged(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A")
+	c := s.signedIn("A")
+	p := protocol()
+	p.Version = 2
+	p.Consents[1].Version = "2026-2"
+	s.do(domain.PublishProtocol{Study: "S", Protocol: p})
+	assert.Contains(t, c.get("/me/consent").body, "It is now version 2026-2")
+	old := c.post("/me/consent", url.Values{"scope": {"diary"}, "version": {"2026-1"}, "agree": {"yes"}})
+	assert.Equal(t, http.StatusConflict, old.status, "what is agreed to is what was on the page")
+	assert.Contains(t, c.post("/me/consent", url.Values{"scope": {"diary"}, "version": {"2026-2"}, "agree": {"yes"}}).body, "(version 2026-2)")
+	assert.Equal(t, http.StatusBadRequest, c.post("/me/consent", url.Values{"scope": {"everything"}, "version": {"1"}, "agree": {"yes"}}).status)
+}
+
 func TestTimesCannotBeClaimed(t *testing.T) {
 	s := newStudy(t)
 	s.agreed("A")
@@ -438,7 +531,7 @@ func TestTimesCannotBeClaimed(t *testing.T) {
 	c := s.signedIn("A")
 	diary, page := "", answer{}
 	for _, f := range c.get("/me").forms() {
-		if p := c.get("/me/f/" + f); strings.Contains(p.body, "Diary for") {
+		if p := c.get("/me/f/" + f); strings.Contains(p.body, `<h1>Diary</h1>`) {
 			diary, page = f, p
 		}
 	}
@@ -458,7 +551,7 @@ func TestTimesCannotBeClaimed(t *testing.T) {
 	s2.clock.set(on(1, 20, 0))
 	c = s2.signedIn("A")
 	for _, f := range c.get("/me").forms() {
-		if p := c.get("/me/f/" + f); strings.Contains(p.body, "Diary for") {
+		if p := c.get("/me/f/" + f); strings.Contains(p.body, `<h1>Diary</h1>`) {
 			diary, page = f, p
 		}
 	}

@@ -39,10 +39,6 @@ func (v *visit) showLeave(status int, page leavePage) {
 
 // withdraw ends the person's part in the study. What the partner is asked and sees stays as it was.
 func (v *visit) withdraw() {
-	if err := v.r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
 	if v.r.PostForm.Get("sure") != "yes" {
 		v.showLeave(http.StatusUnprocessableEntity, leavePage{Unsure: v.T("error.confirm")})
 		return
@@ -60,10 +56,6 @@ func (v *visit) calendarDay() domain.Date {
 
 // reportSeparation takes the person's word that the relationship ended.
 func (v *visit) reportSeparation() {
-	if err := v.r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
 	text := strings.TrimSpace(v.r.PostForm.Get("day"))
 	on, err := domain.ParseDate(text)
 	if err != nil || v.calendarDay().Before(on) || on.Before(v.past.Couple.EnrolledOn) {

@@ -49,10 +49,6 @@ func (v *visit) showSettings(status int, zone, email string, faults []fault) {
 
 // changeSettings changes what differs from what is.
 func (v *visit) changeSettings() {
-	if err := v.r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
 	form := v.r.PostForm
 	tag, zone, email := form.Get("language"), form.Get("zone"), strings.TrimSpace(form.Get("email"))
 	orders := []struct {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"asem/cmd/asem/internal/access"
 	"asem/domain"
 )
 
@@ -82,7 +81,7 @@ func (v *visit) titleOf(p part) string {
 
 func (v *visit) leadOf(p part) string {
 	if p.Burst != "" {
-		return v.T("form.diaryOf", v.Day(p.Day.Start(time.UTC)))
+		return v.Day(p.Day.Start(time.UTC))
 	}
 	if p.Count > 1 {
 		return v.T("today.parts", p.Index, p.Count)
@@ -109,9 +108,11 @@ func (v *visit) entry(p part) (domain.Entry, bool) {
 func (v *visit) closed(p part, at time.Time) (sentForm, bool) {
 	s := sentForm{Title: v.T("closed")}
 	switch {
+	case v.gone():
+		s.Lines = []string{v.T("today.withdrawn")}
 	case !p.Asked:
 		s.Lines, s.Choice = []string{v.T("closed.consent")}, true
-	case p.Missed:
+	case p.Missed && p.Burst != "": // a wave may still come in from a phone that had no connection
 		s.Lines = []string{v.T("closed.missed")}
 	case at.Before(p.Window.Opens):
 		s.Lines = []string{v.T("closed.early", v.Moment(p.Window.Opens.In(v.zone)))}
@@ -134,7 +135,7 @@ func (v *visit) received(p part, e domain.Entry) sentForm {
 		s.Lines = append(s.Lines, v.T("received.late"))
 	}
 	for _, other := range parts(v.past, p.Offer) {
-		if _, sent := v.entry(other); !sent && other.Open(v.now) {
+		if _, sent := v.entry(other); !sent && v.open(other.Offer) {
 			s.Next = v.id(other)
 			break
 		}
@@ -175,46 +176,6 @@ func (v *visit) times(p part, posted url.Values) (started, filled time.Time) {
 	return started, filled
 }
 
-// submission takes what was sent. Who is not signed in any more can sign in with it, and loses nothing.
-func (s *server) submission() guarded {
-	return participantsOr(func(w http.ResponseWriter, r *http.Request, p access.Participant) {
-		if v := s.visit(w, r, p); v != nil {
-			v.take()
-		}
-	}, func(w http.ResponseWriter, r *http.Request) {
-		v := s.visitor(w, r)
-		if err := r.ParseForm(); err != nil {
-			v.bad()
-			return
-		}
-		code := r.PostForm.Get("signin-code")
-		if code == "" {
-			v.expired("")
-			return
-		}
-		me, err := s.SignInParticipant(r, code, r.PostForm.Get("signin-pin"))
-		ok := false
-		switch {
-		case access.Limited(err):
-			v.expired(v.T("signin.limited"))
-			return
-		case access.Refused(err) || isMistyped(err):
-			v.expired(v.T("expired.wrong"))
-			return
-		case err == nil:
-			ok, err = v.load(me)
-		}
-		switch {
-		case err != nil:
-			v.failed(err)
-		case !ok:
-			v.expired("")
-		default:
-			v.take()
-		}
-	})
-}
-
 // expired keeps what was posted on a page on which to sign in again.
 func (v *visit) expired(problem string) {
 	if v.wantsJSON() {
@@ -248,13 +209,9 @@ func (v *visit) expired(problem string) {
 
 // take stores what was sent, or says why not.
 func (v *visit) take() {
-	if err := v.r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
 	p, ok := v.find(v.r.PathValue("id"))
 	if !ok {
-		v.end(http.StatusConflict, "other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})
+		v.notYours()
 		return
 	}
 	command, err := uuid.Parse(v.r.PostForm.Get("command"))
@@ -287,6 +244,10 @@ func (v *visit) take() {
 				return
 			}
 		}
+		if code := domain.CodeOf(err); code == domain.Conflict || code == domain.Forbidden { // such as after a separation that ends what is asked
+			v.refuse("closed", sentForm{Title: v.T("closed"), Lines: []string{v.T("closed.stored")}, Wrong: true})
+			return
+		}
 		v.failed(err)
 		return
 	}
@@ -301,12 +262,12 @@ func (v *visit) settled(p part, got reading, filled time.Time) bool {
 			return true
 		}
 		at := e.FilledAt.In(v.zone)
-		v.end(http.StatusConflict, "kept", sentForm{Title: v.T("kept"), Lines: []string{v.T("kept.text", v.Moment(at))}})
+		v.refuse("kept", sentForm{Title: v.T("kept"), Lines: []string{v.T("kept.text", v.Moment(at))}, Wrong: true})
 		return true
 	}
 	if s, closed := v.closed(p, filled); closed {
 		s.Lines, s.Wrong = append(s.Lines, v.T("closed.stored")), true
-		v.end(http.StatusConflict, "closed", s)
+		v.refuse("closed", s)
 		return true
 	}
 	return false
@@ -373,10 +334,16 @@ func (v *visit) done(p part) {
 	v.json(http.StatusOK, o)
 }
 
-func (v *visit) end(status int, state string, s sentForm) {
+// notYours refuses what was made for somebody else who uses the same phone.
+func (v *visit) notYours() {
+	v.refuse("other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})
+}
+
+// refuse tells why what was sent was not taken.
+func (v *visit) refuse(state string, s sentForm) {
 	if v.wantsJSON() {
-		v.json(status, outcome{State: state, To: v.r.URL.Path})
+		v.json(http.StatusConflict, outcome{State: state, To: v.r.URL.Path})
 		return
 	}
-	v.render(status, "sent", "", s)
+	v.render(http.StatusConflict, "sent", "", s)
 }

@@ -33,7 +33,7 @@ type todayPage struct {
 
 // today shows what is open now.
 func (v *visit) today() {
-	if !v.who.Paired && v.who.WithdrawnOn.IsZero() {
+	if !v.who.Paired && !v.gone() {
 		v.redirect("/me/welcome")
 		return
 	}
@@ -47,7 +47,7 @@ func (v *visit) today() {
 		agreed = agreed || o.Asked
 		later = later || o.Window.Ends.After(v.now)
 		switch {
-		case o.Open(v.now):
+		case v.open(o):
 			page.Tasks = append(page.Tasks, v.task(o))
 		case o.Asked && o.Window.Opens.After(v.now) && next == nil:
 			next = &o
@@ -74,7 +74,7 @@ func (v *visit) today() {
 	}
 	page.Received = dedupe(page.Received)
 	switch {
-	case !v.who.WithdrawnOn.IsZero():
+	case v.gone():
 		page.Lines = []string{v.T("today.withdrawn")}
 	case !agreed && later:
 		page.Lines, page.Choices = []string{v.T("today.unagreed")}, true
@@ -87,7 +87,7 @@ func (v *visit) today() {
 			page.Lines = []string{v.T("today.done")}
 		}
 	}
-	if next != nil && v.who.WithdrawnOn.IsZero() && len(page.Tasks) == 0 {
+	if next != nil && !v.gone() && len(page.Tasks) == 0 {
 		opens := next.Window.Opens.In(v.zone)
 		if next.Burst != "" {
 			page.Lines = append(page.Lines, v.T("today.next.diary", v.Day(opens), v.Time(opens)))
@@ -104,6 +104,14 @@ func (v *visit) today() {
 		page.Pay = v.Number(float64(paid)/100) + " " + pay.Currency
 	}
 	v.render(http.StatusOK, "today", "today", page)
+}
+
+// open reports whether an offer can be answered now: a window that opened before the person withdrew is closed to it as well.
+func (v *visit) open(o domain.Offer) bool { return o.Open(v.now) && !v.gone() }
+
+// gone reports whether the person takes part no longer.
+func (v *visit) gone() bool {
+	return !v.who.WithdrawnOn.IsZero() && !v.calendarDay().Before(v.who.WithdrawnOn)
 }
 
 func (v *visit) nameOf(o domain.Occasion) string {
@@ -137,6 +145,14 @@ func (v *visit) task(o domain.Offer) task {
 		until, soon, far = o.Window.Ends, "today.lateTime", "today.lateDay"
 	}
 	until = until.In(v.zone)
+	if until.Hour() == 0 && until.Minute() == 0 { // midnight belongs to the day that ends with it
+		through := "today.throughDay"
+		if t.Late {
+			through = "today.lateThroughDay"
+		}
+		t.Until = v.T(through, v.Day(until.Add(-time.Minute)))
+		return t
+	}
 	if until.Sub(v.now) < 20*time.Hour {
 		t.Until = v.T(soon, v.Time(until))
 	} else {

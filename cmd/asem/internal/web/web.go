@@ -99,7 +99,7 @@ func (s *server) table() []page {
 		{"GET /me/welcome", s.mine((*visit).welcome)},
 		{"POST /me/welcome", s.mine((*visit).confirmPairing)},
 		{"GET /me/f/{id}", s.mine((*visit).form)},
-		{"POST /me/f/{id}", s.submission()},
+		{"POST /me/f/{id}", s.mine((*visit).take)},
 		{"GET /me/own", s.mine((*visit).own)},
 		{"GET /me/own/journal.json", s.mine((*visit).ownJSON)},
 		{"GET /me/own/journal.csv", s.mine((*visit).ownCSV)},

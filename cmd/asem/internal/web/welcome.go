@@ -13,10 +13,6 @@ func (v *visit) welcome() {
 
 // confirmPairing takes the person's word that the pair is right. The partner is asked alone, and hears nothing of it.
 func (v *visit) confirmPairing() {
-	if err := v.r.ParseForm(); err != nil {
-		v.bad()
-		return
-	}
 	switch v.r.PostForm.Get("right") {
 	case "yes":
 		if v.carryOut(domain.ConfirmPairing{Study: v.me.Study, Couple: v.me.Couple, Role: v.me.Role}) {

@@ -21,6 +21,9 @@ import (
 // MaxBytes bounds a text: the longest questionnaire in three languages is far below.
 const MaxBytes = 1 << 20
 
+// maxList bounds the elements of a list. What checks them may compare each with each.
+const maxList = 2000
+
 // Document is a YAML text of which every value's place is known.
 type Document struct {
 	Problems
@@ -296,6 +299,10 @@ func (d *Document) fillSlice(v reflect.Value, n ast.Node, path string) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.Wrong(path, "there is %s; expected a list", kindOf(n))
+		return
+	}
+	if len(list.Values) > maxList {
+		d.Wrong(path, "the list has %d entries; expected at most %d", len(list.Values), maxList)
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))

@@ -5,10 +5,19 @@ import { flush } from "./send.js";
 
 const { owner, page } = document.body.dataset;
 
+// Who left at once does not come back by the back button, not even before the server has heard of it. Signing in ends that.
+const left = "left";
+if (!owner) sessionStorage.removeItem(left);
+else if (sessionStorage.getItem(left)) {
+  document.documentElement.hidden = true;
+  location.replace("/in");
+}
+
 // Leave at once. The page goes blank before anything else happens, and what was not sent yet is removed; what waits to be sent stays, encrypted.
 document.getElementById("exit")?.addEventListener("click", (e) => {
   e.preventDefault();
   document.documentElement.hidden = true;
+  sessionStorage.setItem(left, "yes");
   navigator.sendBeacon("/me/exit");
   if (owner) store.dropDrafts(owner).catch(() => {});
   location.replace(e.currentTarget.dataset.to);

@@ -34,10 +34,10 @@ along.className = "along";
 const place = document.createElement("output");
 place.setAttribute("aria-live", "off"); // the question itself is what is read
 const bar = document.createElement("progress");
-bar.setAttribute("aria-label", fill(words.progress, "", "").trim());
+bar.setAttribute("aria-label", document.querySelector("h1").textContent);
 along.append(place, bar);
 const tap = document.createElement("p");
-tap.className = "quiet small";
+tap.className = "quiet small tap";
 tap.textContent = words.tap;
 
 const button = (text, look) => Object.assign(document.createElement("button"), { type: "button", textContent: text, className: look });
@@ -55,7 +55,7 @@ const toMissing = button(words.missing, "wide");
 check.append(checkTitle, checkText, toMissing);
 last.prepend(check);
 last.tabIndex = -1;
-const sendButton = last.querySelector("button.primary");
+const sendButton = last.querySelector("button.send");
 
 let at = 0;
 let depth = 0; // entries that this form has put into the history
@@ -72,6 +72,7 @@ function show(panel, { focus = true } = {}) {
   tap.hidden = panel.querySelector("input[type=radio]") === null || at > 0;
   back.classList.toggle("gone", at === 0);
   next.hidden = panel === last;
+  sendButton.hidden = panel !== last;
   if (panel === last) {
     const all = list.filter(needed).length;
     const done = all - open().length;
@@ -129,10 +130,14 @@ const answers = () => {
 };
 
 let saving;
+let sending = false;
 function keep() {
   if (!keeps) return;
   clearTimeout(saving);
-  saving = setTimeout(() => store.put("drafts", owner, id, { answers: answers() }).catch(() => {}), 120);
+  saving = setTimeout(async () => {
+    const kept = await store.put("drafts", owner, id, { answers: answers() }).then(() => true, () => false);
+    if (kept && navigator.onLine && !sending) state.textContent = words.saved;
+  }, 120);
 }
 form.addEventListener("input", keep);
 
@@ -146,7 +151,6 @@ function restore(kept) {
 
 // --- sending
 
-let sending = false;
 form.addEventListener("submit", async (e) => {
   e.preventDefault();
   if (sending) return;
@@ -233,6 +237,7 @@ if (keeps && (await store.list("queue", owner)).some((q) => q.value.form === id)
   form.classList.add("stepping");
   form.prepend(along, tap);
   document.getElementById("questions").after(bottom);
+  bottom.append(sendButton);
   const faulty = panels.find((p) => p.matches(".faulty"));
   const began = steps().find(answered);
   const first = faulty ?? (began ? (open()[0] ?? last) : steps()[0]);

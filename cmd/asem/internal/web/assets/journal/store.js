@@ -48,10 +48,13 @@ export async function can() {
   return database().then(() => true, () => false);
 }
 
+let over = false;
+
 export async function put(store, owner, name, value) {
   const key = await keyOf(owner);
   const iv = crypto.getRandomValues(new Uint8Array(12));
   const data = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: bound(store, owner, name) }, key, new TextEncoder().encode(JSON.stringify(value)));
+  if (over) return;
   await run(store, "readwrite", (s) => s.put({ iv, data }, [owner, name]));
 }
 
@@ -70,11 +73,15 @@ export async function list(store, owner) {
   return all.filter((x) => x.value !== undefined);
 }
 
-// dropDrafts removes what was not sent yet.
-export const dropDrafts = (owner) => run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
+// dropDrafts removes what was not sent yet. This page keeps nothing more: a draft that is being encrypted at this moment comes too late.
+export function dropDrafts(owner) {
+  over = true;
+  return run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
+}
 
 // forget removes everything of a person, the key first.
 export async function forget(owner) {
+  over = true;
   await run("keys", "readwrite", (s) => s.delete(owner));
   await run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
   await run("queue", "readwrite", (s) => s.delete(ofOwner(owner)));
