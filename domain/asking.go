@@ -300,6 +300,7 @@ func (p Protocol) checkAsking(c *checks) {
 		c.that(len(p.Arms) == 0, "randomise", "there are arms, and nothing says who is randomised to them")
 	}
 	c.that(len(p.Arms) <= maxArms, "arms", "there are %d arms; expected at most %d", len(p.Arms), maxArms)
+	c.that(len(p.Analyses) <= maxModels, "analyses", "there are %d analyses; expected at most %d", len(p.Analyses), maxModels)
 	for i, m := range p.Analyses {
 		path := fmt.Sprintf("analyses[%d]", i)
 		c.within(path, m.check())

@@ -243,7 +243,7 @@ func TestWordingIsOurs(t *testing.T) {
 			}
 		})
 	}
-	assert.Equal(t, 5, own)
+	assert.Equal(t, 6, own)
 }
 
 // A tap an item: the daily core stays short, also with the one question that opens the tension record.

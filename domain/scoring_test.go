@@ -165,6 +165,11 @@ func TestKnownScores(t *testing.T) {
 		{"asem-perceived-responsiveness", "1", "4444", []want{{"responsiveness", scored, 4}}},
 		{"asem-perceived-responsiveness", "1", "1235", []want{{"responsiveness", scored, 9 / 4.0}}},
 
+		{"asem-wellbeing", "1", "12340", []want{{"wellbeing", scored, 12 / 4.0}}},
+		{"asem-wellbeing", "1", "11113", []want{{"wellbeing", scored, 10 / 4.0}}},
+		{"asem-wellbeing", "1", "12.4.", []want{{"wellbeing", prorated, 7 / 3.0}}},
+		{"asem-wellbeing", "1", "1..40", []want{{"wellbeing", tooMany, 0}}},
+
 		{"asem-daily", "1", "1111111", []want{{"daily_security", scored, 1}, {"daily_closeness", scored, 1}, {"daily_mood", scored, 1}, {"daily_received", scored, 1}, {"daily_given", scored, 1}}},
 		{"asem-daily", "1", "7777777", []want{{"daily_security", scored, 7}, {"daily_closeness", scored, 7}, {"daily_mood", scored, 7}, {"daily_received", scored, 7}, {"daily_given", scored, 7}}},
 		{"asem-daily", "1", "1234567", []want{{"daily_security", scored, 1.5}, {"daily_closeness", scored, 3}, {"daily_mood", scored, 4}, {"daily_received", scored, 5.5}, {"daily_given", scored, 7}}},

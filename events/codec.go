@@ -1,12 +1,9 @@
 package events
 
 import (
-	"bytes"
-	stdjson "encoding/json"
+	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/segmentio/encoding/json"
 
 	"asem/domain"
 )
@@ -17,7 +14,7 @@ func Encode(e domain.Event) (Envelope, error) {
 	if !ok {
 		return Envelope{}, fmt.Errorf("encode %T: %w", e, ErrUnknownType)
 	}
-	payload, err := stdjson.Marshal(e)
+	payload, err := json.Marshal(e)
 	if err != nil {
 		return Envelope{}, fmt.Errorf("encode %s: %w", t.Name, err)
 	}
@@ -51,30 +48,7 @@ func Decode(at Envelope) (domain.Event, error) {
 	}
 	e, err := t.Decode(func(to any) error { return unmarshal(payload, to) })
 	if err != nil {
-		return nil, fmt.Errorf("event %d: payload of %s: %w: %s", at.Position, at.Type, ErrDamaged, blemish(err))
+		return nil, fmt.Errorf("event %d: payload of %s: %w: %s", at.Position, at.Type, ErrDamaged, err.Error())
 	}
 	return e, nil
-}
-
-// blemish says what is wrong with a payload and quotes nothing of it: these words end up in logs and on pages.
-func blemish(err error) string {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) && kind.Field != "" && kind.Type != nil {
-		return fmt.Sprintf("its field %s is not a %s", kind.Field, kind.Type)
-	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return "it is not JSON"
-	}
-	return "it is not what the schema says"
-}
-
-// unmarshal reads JSON three times faster than encoding/json, and is held to its results by a fuzz test. Unknown fields are an error: a newer program
-// wrote them, and dropping them silently would lose data. So is anything behind the value.
-func unmarshal(payload []byte, to any) error {
-	rest, err := json.Parse(payload, to, json.DisallowUnknownFields)
-	if err == nil && len(bytes.TrimSpace(rest)) > 0 {
-		err = errors.New("something follows its end")
-	}
-	return err
 }

@@ -114,6 +114,9 @@ func NewCommitter(backend Backend, notify func(Position)) *Committer {
 	return c
 }
 
+// SetClock makes a committer go by another clock than that of the machine: for tests of clocks that step. It must be called before the first append.
+func (c *Committer) SetClock(clock func() time.Time) { c.clock = clock }
+
 // Append implements the Append of a [Log].
 func (c *Committer) Append(ctx context.Context, a Append) (Receipt, error) {
 	size, err := check(a)

@@ -11,12 +11,12 @@ func definitions() []definition {
 		arms(),
 		diaries(),
 		compliances(),
+		prompts(),
 	}
 }
 
 // auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened.
 var auditOnly = []string{
 	"contact.changed", "language.chosen", "pairing.confirmed", "place.taken", "randomisation.seeded", "session.held",
-	"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 }

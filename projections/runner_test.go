@@ -180,6 +180,10 @@ func readView(t tb, v View) map[string]any {
 	}
 	byCouple, err := v.ComplianceOf(ctx, "S", []string{"1", "2", "10"})
 	note("compliance by couple", byCouple, err)
+	ledger, err := v.PromptsOf(ctx, persons)
+	note("prompts", ledger, err)
+	counts, err := v.PromptCounts(ctx, "S")
+	note("prompt counts", counts, err)
 	trajectories, err := v.Trajectories(ctx, "S", TrajectoryFilter{}, Page{First: 100})
 	note("trajectories", trajectories, err)
 	questionnaires, err := v.QuestionnairesOf(ctx, persons)

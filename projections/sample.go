@@ -9,8 +9,13 @@ import (
 	"asem/domain"
 )
 
-// sampleCouples is how many couples a sample has: enough for any model that a study would plan.
-const sampleCouples = 24
+// A sample has enough couples for any model that a study would plan, and fewer where each has many occasions, of which no more are made up than a bound.
+const (
+	sampleCouples   = 24
+	fewCouples      = 6
+	manyOccasions   = 150
+	sampleOccasions = 400
+)
 
 // SampleFrame returns made-up data with the columns and occasions that the data of a study will have if everybody answers everything that the protocol
 // asks: what a planned analysis can be tried on before there are data. which is "waves" or "diary". Numbers are random and the same every time; they mean
@@ -18,7 +23,11 @@ const sampleCouples = 24
 func SampleFrame(study domain.Study, which string) (*frame.Frame, error) {
 	s := Study{Study: study}
 	sm := sample{Study: s, rows: newTable(map[PersonID]person{}), scores: &sources{}, r: rand.New(rand.NewPCG(1, 2))}
-	for i := range sampleCouples {
+	couples := sampleCouples
+	if len(s.Protocol.Waves) > manyOccasions || s.diaryDays() > manyOccasions {
+		couples = fewCouples
+	}
+	for i := range couples {
 		couple := strconv.Itoa(i + 1)
 		arm := ""
 		if n := len(s.Protocol.Arms); n > 0 {
@@ -40,6 +49,13 @@ func SampleFrame(study domain.Study, which string) (*frame.Frame, error) {
 	return frame.New(b.columns...)
 }
 
+func (s Study) diaryDays() (n int) {
+	for _, d := range s.Protocol.Diaries {
+		n += d.Days
+	}
+	return n
+}
+
 type sample struct {
 	Study
 	people []PersonID
@@ -51,7 +67,7 @@ type sample struct {
 func (s *sample) builder(which string) (*builder, error) {
 	switch which {
 	case "waves":
-		for _, w := range s.Protocol.Waves {
+		for _, w := range s.Protocol.Waves[:min(len(s.Protocol.Waves), sampleOccasions)] {
 			s.answer(w.Index, w.Instruments)
 			for _, k := range s.Protocol.Constructs {
 				s.put(w.Index, "", s.scores.column(k.Code, ""))
@@ -60,9 +76,11 @@ func (s *sample) builder(which string) (*builder, error) {
 		coded := s.rate()
 		return s.waveColumns(s.rows, s.scores, coded)
 	case "diary":
+		made := 0
 		for i, d := range s.Protocol.Diaries {
-			for day := 1; day <= d.Days; day++ {
+			for day := 1; day <= d.Days && made < sampleOccasions; day++ {
 				s.answer(i*maxDiaryDays+day, d.Instruments)
+				made++
 			}
 		}
 		return s.diaryColumns(s.rows, s.scores), nil

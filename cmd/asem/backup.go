@@ -281,7 +281,7 @@ func (c *restoreCmd) restore(ctx context.Context, site site, io streams, line *p
 	if err != nil {
 		return err
 	}
-	keys, err := seal.OpenFile(c.keyFile())
+	keys, err := seal.OpenFile(c.keyFile(), c.kms())
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}

@@ -6,6 +6,7 @@ import "time"
 
 const (
 	crashKills   = 300
+	crashFills   = 10
 	crashWriters = 64
 	crashTime    = 60 * time.Second
 )

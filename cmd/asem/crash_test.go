@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -26,13 +25,13 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"asem/domain"
 	"asem/events"
 	"asem/events/eventstest"
-	"asem/events/feed"
 	"asem/events/postgres"
 	"asem/events/sqlite"
 	"asem/projections"
@@ -41,141 +40,7 @@ import (
 // The log under fire. Every test makes a load of appends whose events say to which command they belong and how many that has, notes what was
 // acknowledged, does something terrible meanwhile, and in the end looks whether the log kept its promises.
 //
-//	go test -tags crash -run 'TestKilled|TestDatabaseKilled|TestConnectionsCut|TestDiskFull|TestLinearizable' -timeout 2h ./cmd/asem
-
-// acked is an append that was acknowledged.
-type acked struct {
-	command     uuid.UUID
-	first, last events.Position
-	hash        string // of the payloads
-}
-
-func (a acked) String() string { return fmt.Sprintf("%s %d %d %s", a.command, a.first, a.last, a.hash) }
-
-func parseAck(line string) (a acked, err error) {
-	word := strings.Fields(line)
-	if len(word) != 4 {
-		return a, fmt.Errorf("%q is not an acknowledgement", line)
-	}
-	a.command, err = uuid.Parse(word[0])
-	first, err1 := strconv.ParseInt(word[1], 10, 64)
-	last, err2 := strconv.ParseInt(word[2], 10, 64)
-	a.first, a.last, a.hash = events.Position(first), events.Position(last), word[3]
-	return a, errors.Join(err, err1, err2)
-}
-
-// load appends with many writers until ctx ends: single events, several, to one stream or two, with versions that are out of date, and commands that are
-// repeated, also at the same time.
-func load(ctx context.Context, log events.Log, writers int, seed uint64, ack func(acked)) {
-	var g sync.WaitGroup
-	for w := range writers {
-		g.Go(func() {
-			r := rand.New(rand.NewPCG(seed, uint64(w)))
-			for ctx.Err() == nil {
-				appendOnce(ctx, log, r, ack)
-			}
-		})
-	}
-	g.Wait()
-}
-
-func appendOnce(ctx context.Context, log events.Log, r *rand.Rand, ack func(acked)) {
-	a := events.Append{Command: uuid.New()}
-	streams, total := 1+r.IntN(2), 0
-	couples := r.Perm(8)[:streams]
-	counts := make([]int, streams)
-	for i := range counts {
-		counts[i] = 1 + r.IntN(3)
-		total += counts[i]
-	}
-	n, sum := 0, sha256.New()
-	for i, c := range couples {
-		couple := strconv.Itoa(c)
-		s := events.CoupleStream("TORTURE", couple)
-		past, err := log.ReadStream(ctx, s, 0, 0) // few events a stream: the test reads only versions
-		if err != nil {
-			return
-		}
-		w := events.Write{Stream: s, Expected: events.Version(len(past))}
-		if r.IntN(10) == 0 {
-			w.Expected++ // out of date in the other direction: always a conflict
-		}
-		for range counts[i] {
-			n++
-			e, err := events.Encode(domain.ScoreRecorded{Role: "A", Wave: 1, Construct: fmt.Sprintf("%s_%d_%d", a.Command, n, total), Value: float64(n), MeasuredAt: time.Unix(0, 0).UTC()})
-			if err != nil {
-				panic(err)
-			}
-			e.ID, e.Study, e.OccurredAt, e.By, e.Owner = uuid.Must(uuid.NewV7()), "TORTURE", time.Now(), domain.Actor{Role: domain.ActorSystem}, events.Owner("TORTURE", couple, "A")
-			sum.Write(e.Payload)
-			w.Events = append(w.Events, e)
-		}
-		a.Writes = append(a.Writes, w)
-	}
-	var g sync.WaitGroup
-	for range 1 + r.IntN(5)/4 { // now and then the same command twice at once
-		g.Go(func() {
-			for ctx.Err() == nil {
-				receipt, err := log.Append(ctx, a)
-				switch {
-				case err == nil:
-					ack(acked{a.Command, receipt.First, receipt.Last, fmt.Sprintf("%x", sum.Sum(nil)[:8])})
-					return
-				case domain.CodeOf(err) == domain.Unavailable: // perhaps stored: repeat with the same id
-					time.Sleep(20 * time.Millisecond)
-				default:
-					return
-				}
-			}
-		})
-	}
-	g.Wait()
-}
-
-// worker is the process that is killed: it appends, drives the read models, rebuilds them now and then, and tells its parent what was acknowledged.
-func worker(s storage, seed uint64) error {
-	ctx := context.Background()
-	h, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	quiet := slog.New(slog.DiscardHandler)
-	var consumers []feed.Consumer
-	for _, p := range projections.All(h.read) {
-		consumers = append(consumers, p)
-	}
-	r, err := feed.NewRouter(h.log, feed.Options{Logger: quiet, Leader: h.read.Lead(ctx, quiet)}, consumers...)
-	if err != nil {
-		return err
-	}
-	go func() { _ = r.Run(ctx) }() // until the end, which is violent
-	go func() {
-		for {
-			time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
-			_ = projections.Rebuild(ctx, h.log, h.read, 0, nil) // one that was killed keeps the next away for a while
-		}
-	}()
-	var mu sync.Mutex
-	fmt.Println("ready")
-	load(ctx, h.log, crashWriters, seed, func(a acked) {
-		mu.Lock()
-		defer mu.Unlock()
-		fmt.Println(a)
-	})
-	return nil
-}
-
-// journal collects acknowledgements.
-type journal struct {
-	mu   sync.Mutex
-	list []acked
-}
-
-func (j *journal) add(a acked) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.list = append(j.list, a)
-}
+//	go test -tags crash -run 'Killed|DatabaseKilled|ClockStepsBack|ConnectionsCut|DiskFull|Linearizable' -v -timeout 2h ./cmd/asem
 
 // keptItsPromises checks a log after the fact.
 func keptItsPromises(t *testing.T, s storage, acks []acked) {
@@ -192,10 +57,13 @@ func keptItsPromises(t *testing.T, s storage, acks []acked) {
 	seen := map[uuid.UUID]*command{}
 	sums := map[uuid.UUID]hash.Hash{}
 	versions, next := map[events.Stream]events.Version{}, events.Position(1)
+	var recorded time.Time
 	require.NoError(t, events.Scan(t.Context(), h.log, 0, head, func(list []events.Envelope) error {
 		for _, at := range list {
 			require.Equal(t, next, at.Position, "a gap in the order")
 			next++
+			require.False(t, at.RecordedAt.Before(recorded), "event %d was recorded before the one before it", at.Position)
+			recorded = at.RecordedAt
 			versions[at.Stream]++
 			require.Equal(t, versions[at.Stream], at.Version, "a gap in %s", at.Stream)
 			e, err := events.Decode(at)
@@ -219,12 +87,15 @@ func keptItsPromises(t *testing.T, s storage, acks []acked) {
 	for id, c := range seen {
 		require.Equal(t, c.first+events.Position(c.total)-1, c.last, "command %s is torn", id)
 	}
+	fresh := map[uuid.UUID]bool{}
 	for _, a := range acks {
 		c := seen[a.command]
 		require.NotNil(t, c, "acknowledged command %s is lost", a.command)
 		require.Equal(t, a.first, c.first)
 		require.Equal(t, a.last, c.last)
 		require.Equal(t, a.hash, fmt.Sprintf("%x", sums[a.command].Sum(nil)[:8]))
+		require.False(t, !a.duplicate && fresh[a.command], "command %s was called new twice", a.command)
+		fresh[a.command] = fresh[a.command] || !a.duplicate
 	}
 	require.NotEmpty(t, acks)
 	report, err := (&archived{h.archive, h.keys}).verify(t.Context(), nil, nil)
@@ -235,7 +106,13 @@ func keptItsPromises(t *testing.T, s storage, acks []acked) {
 	require.NoError(t, h.read.AbandonRebuild(t.Context())) // of a process that was killed
 	require.NoError(t, projections.Rebuild(t.Context(), h.log, h.read, 0, nil))
 	assert.Equal(t, live, tortured(t, h), "the read models are those of a rebuild")
-	t.Logf("%d appends acknowledged, %d events stored", len(acks), head)
+	repeats := 0
+	for _, a := range acks {
+		if a.duplicate {
+			repeats++
+		}
+	}
+	t.Logf("%d appends acknowledged, %d repeats answered, %d events stored", len(acks)-repeats, repeats, head)
 }
 
 // tortured reads all trajectories.
@@ -253,29 +130,48 @@ func tortured(t *testing.T, h *house) (all []projections.Trajectory) {
 	}
 }
 
-// TestKilled kills the process at random moments, again and again.
+// TestKilled kills the process at random moments, again and again. The clock of every other process jumps about, and each process begins by repeating, in disorder,
+// what the one before it asked for and was not told the outcome of.
 func TestKilled(t *testing.T) {
 	kill := func(t *testing.T, s storage) {
 		var acks []acked
+		open, repeated := map[uuid.UUID]string{}, 0
 		for n := range crashKills {
 			c := exec.CommandContext(t.Context(), os.Args[0])
 			c.Env = append(os.Environ(), "ASEM_TEST_WORKER="+strconv.Itoa(n), "ASEM_TEST_REPLICA_DATA="+s.Data, "ASEM_TEST_WORKER_POSTGRES="+s.Postgres)
 			c.Stderr = os.Stderr
+			c.Stdin = strings.NewReader(strings.Join(slices.Collect(maps.Values(open)), "\n")) // a map has no order
+			repeated += len(open)
 			out, err := c.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, c.Start())
 			lines := bufio.NewScanner(out)
+			lines.Buffer(nil, 1<<20)
 			require.True(t, lines.Scan(), "the worker does not start")
 			time.AfterFunc(time.Duration(rand.IntN(700))*time.Millisecond, func() { _ = c.Process.Signal(syscall.SIGKILL) })
 			for lines.Scan() {
-				a, err := parseAck(lines.Text())
-				if err != nil {
-					break // the last line, cut in the midst
+				word, rest, _ := strings.Cut(lines.Text(), " ")
+				switch word {
+				case "ask":
+					if a, err := parseAsk(rest); err == nil { // otherwise the last line, cut in the midst
+						open[a.Command] = rest
+					}
+				case "refused":
+					if id, err := uuid.Parse(rest); err == nil {
+						delete(open, id)
+					}
+				case "ack":
+					if a, err := parseAck(rest); err == nil {
+						acks = append(acks, a)
+						delete(open, a.command)
+					}
 				}
-				acks = append(acks, a)
 			}
+			require.NoError(t, lines.Err())
 			_ = c.Wait() // it was killed
 		}
+		assert.Positive(t, repeated, "nothing was under way at any kill")
+		t.Logf("%d appends were under way when the process was killed, and were repeated by the next", repeated)
 		keptItsPromises(t, s, acks)
 	}
 	t.Run("sqlite", func(t *testing.T) { kill(t, storage{Data: filepath.Join(t.TempDir(), "data")}) })
@@ -297,7 +193,7 @@ func TestDatabaseKilled(t *testing.T) {
 		defer close(done)
 		load(ctx, h.log, crashWriters, 1, j.add)
 	}()
-	for range max(2, crashKills/3) {
+	for range crashKills {
 		time.Sleep(time.Duration(200+rand.IntN(600)) * time.Millisecond)
 		server.Kill(t)
 		server.Start(t)
@@ -307,6 +203,37 @@ func TestDatabaseKilled(t *testing.T) {
 	<-done
 	require.NoError(t, h.close())
 	keptItsPromises(t, s, j.list)
+}
+
+// TestClockStepsBack lets the clock of the process, and that of PostgreSQL, jump about by up to an hour at every look.
+func TestClockStepsBack(t *testing.T) {
+	step := func(t *testing.T, s storage) {
+		h, err := s.open(t.Context())
+		require.NoError(t, err)
+		jump(h)
+		var j journal
+		ctx, stop := context.WithTimeout(t.Context(), crashTime)
+		defer stop()
+		load(ctx, h.log, crashWriters, 3, j.add)
+		require.NoError(t, h.close())
+		keptItsPromises(t, s, j.list)
+	}
+	t.Run("sqlite", func(t *testing.T) { step(t, storage{Data: filepath.Join(t.TempDir(), "data")}) })
+	t.Run("postgres", func(t *testing.T) {
+		server := eventstest.NewServer(t)
+		conn, err := pgx.Connect(t.Context(), server.DSN)
+		require.NoError(t, err)
+		_, err = conn.Exec(t.Context(), `ALTER FUNCTION pg_catalog.clock_timestamp() RENAME TO steady_timestamp;
+			CREATE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT steady_timestamp() - random() * interval '1 hour' $$`)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close(t.Context()))
+		step(t, storage{Data: filepath.Join(t.TempDir(), "data"), Postgres: server.DSN})
+	})
+}
+
+// jump makes the clock by which a house records events jump about.
+func jump(h *house) {
+	h.archive.(interface{ SetClock(func() time.Time) }).SetClock(func() time.Time { return time.Now().Add(-time.Duration(rand.Int64N(int64(time.Hour)))) })
 }
 
 // TestConnectionsCut cuts and stalls the connections to PostgreSQL in the midst of what they carry.
@@ -357,7 +284,7 @@ func proxy(c net.Conn, to string, cuts *atomic.Int64, calm *atomic.Bool) {
 		_ = server.Close()
 	}
 	left := atomic.Int64{}
-	left.Store(int64(20_000 + rand.IntN(400_000)))
+	left.Store(int64(8_000 + rand.IntN(120_000)))
 	carry := func(from, to net.Conn) {
 		defer once.Do(cut)
 		b := make([]byte, 4096)
@@ -407,16 +334,22 @@ func TestDiskFull(t *testing.T) {
 			return refused.Load()
 		}
 		require.Zero(t, during(300*time.Millisecond), "there is room at first")
-		before := len(j.list)
-		f, err := os.Create(ballast)
-		require.NoError(t, err)
-		_, _ = io.Copy(f, io.LimitReader(zeros{}, 1<<30)) // until there is no room
-		require.NoError(t, f.Close())
-		require.Positive(t, during(2*time.Second), "the log never said that there is no room")
-		require.NoError(t, os.Remove(ballast))
-		time.Sleep(time.Second)
-		during(time.Second)
-		assert.Greater(t, len(j.list), before, "it goes on when there is room")
+		for range crashFills {
+			before := len(j.list)
+			f, err := os.Create(ballast)
+			require.NoError(t, err)
+			_, _ = io.Copy(f, io.LimitReader(zeros{}, 1<<30)) // until there is no room
+			require.NoError(t, f.Close())
+			full := false
+			for began := time.Now(); !full && time.Since(began) < time.Minute; { // SQLite goes on for a while in files that it has
+				full = during(time.Second) > 0
+			}
+			require.True(t, full, "the log never said that there is no room")
+			require.NoError(t, os.Remove(ballast))
+			time.Sleep(time.Second)
+			during(time.Second)
+			require.Greater(t, len(j.list), before, "it goes on when there is room")
+		}
 		require.NoError(t, h.close())
 		keptItsPromises(t, s, j.list)
 	}

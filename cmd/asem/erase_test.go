@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +109,9 @@ func TestErasureLeavesNothing(t *testing.T) {
 	require.NotEmpty(t, grep(t, canaries, data), "the test would notice nothing")
 	assert.Empty(t, grep(t, canaries, filepath.Join(data, "log.db"), backups), "nothing personal is readable in the log or a backup")
 
+	token := strings.TrimSpace(must(t, "token", "--study", "S", "--data", data))
+	assert.Contains(t, shownAtAll(t, token, "--data", data), canaryCode, "the test would notice nothing")
+
 	_, message, code := asem(t, "erase", "--data", data, "--study", "S", "--couple", "1", "--role", "A")
 	assert.Equal(t, 2, code, "never without being told for good")
 	assert.Contains(t, message, "nothing was erased")
@@ -140,6 +147,12 @@ func TestErasureLeavesNothing(t *testing.T) {
 		assert.Equal(t, domain.NotFound, domain.CodeOf(err), "nothing more is taken of the person")
 		return nil
 	}))
+	shown := shownAtAll(t, token, "--data", data)
+	assert.Contains(t, shown, partnerCode)
+	assert.Contains(t, shown, "41.5")
+	for _, text := range canaries {
+		assert.NotContains(t, shown, text)
+	}
 	checkpoint, err := filepath.Glob(filepath.Join(dir, "checkpoints", "S-*.txt"))
 	require.NoError(t, err)
 	assert.Contains(t, must(t, "verify", "--data", data, "--checkpoint", checkpoint[0]), "5 events were erased", "who joined, agreed, answered twice and corrected")
@@ -153,6 +166,41 @@ func TestErasureLeavesNothing(t *testing.T) {
 	must(t, "restore", files[0], "--data", restored, "--master-key-file", filepath.Join(data, "keys"))
 	assert.Empty(t, grep(t, canaries, dir))
 	assert.NotEmpty(t, grep(t, []string{partnerCode}, restored))
+}
+
+// shownAtAll serves, asks over GraphQL for what is known of the couple as of every position, and returns all answers. That the server's own log holds
+// nothing personal is checked where it ends.
+func shownAtAll(t *testing.T, token string, args ...string) (all string) {
+	t.Run("served", func(t *testing.T) {
+		base := serveOn(t, args...)
+		ask := func(query string) (answer struct {
+			Data   json.RawMessage
+			Errors json.RawMessage
+		}) {
+			body, err := json.Marshal(map[string]any{"query": query})
+			require.NoError(t, err)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/graphql", bytes.NewReader(body))
+			require.NoError(t, err)
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer "+token)
+			res, err := http.DefaultClient.Do(r)
+			require.NoError(t, err)
+			defer res.Body.Close()
+			require.NoError(t, json.NewDecoder(res.Body).Decode(&answer))
+			return answer
+		}
+		var head struct{ Study struct{ HeadPosition string } }
+		require.NoError(t, json.Unmarshal(ask(`{study(code:"S"){headPosition}}`).Data, &head))
+		last, err := strconv.Atoi(head.Study.HeadPosition)
+		require.NoError(t, err)
+		for p := 1; p <= last; p++ {
+			answer := ask(fmt.Sprintf(`{trajectories(first:100,input:{study:"S",asOf:{position:"%d"}}){nodes{value role}} study(code:"S"){couples(first:10,asOf:{position:"%d"}){nodes{partners{role code}}}}}`, p, p))
+			require.Empty(t, answer.Errors, string(answer.Errors))
+			all += string(answer.Data)
+		}
+		require.NotEmpty(t, ask(`{study(code:"S"){couples(first:1,after:"`+canaryCode+`"){nodes{`+canaryCode+`}}}}`).Errors, "a query that is wrong, and personal")
+	})
+	return all
 }
 
 // The same where another server keeps the data: in all files of its cluster, its write-ahead log included.
@@ -246,6 +294,72 @@ func TestRestoreToAPosition(t *testing.T) {
 	}
 }
 
+// Restored to a position, a log holds what it held then, byte for byte and whole commands only, is in order and goes on from there; and who was erased later is not in it.
+func TestRestoreStopsAtAPosition(t *testing.T) {
+	dir := t.TempDir()
+	data, backups := filepath.Join(dir, "data"), filepath.Join(dir, "backups")
+	s := storage{Data: data}
+	observe(t, s)
+	records := func(s storage) (list []events.Record) {
+		require.NoError(t, s.withArchive(t.Context(), func(a *archived) (err error) {
+			list, err = a.log.Records(t.Context(), 0, 1000)
+			return err
+		}))
+		return list
+	}
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		for i := range 3 {
+			observeMore(t, h, float64(i))
+		}
+		return nil
+	}))
+	all := records(s)
+	must(t, "backup", backups, "--data", data)
+	must(t, "erase", "--data", data, "--study", "S", "--couple", "1", "--role", "A", "--backups", backups, "--yes-erase-for-good")
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	head := len(all)
+	commandOf := func(r events.Record) uuid.UUID {
+		e, err := events.DecodeRecord(r.Data)
+		require.NoError(t, err)
+		return e.Command
+	}
+	restored := 0
+	for n := 1; n <= head; n++ {
+		whole := n // the last command that ends by then
+		for whole > 0 && whole < head && commandOf(all[whole-1]) == commandOf(all[whole]) {
+			whole--
+		}
+		to := storage{Data: filepath.Join(dir, fmt.Sprint("to", n)), Keys: filepath.Join(data, "keys")}
+		must(t, "restore", files[0], "--data", to.Data, "--master-key-file", to.Keys, "--position", fmt.Sprint(n))
+		got := records(to)
+		require.GreaterOrEqual(t, len(got), whole)
+		for i := range whole {
+			require.Equal(t, all[i], got[i], "position %d of a log restored to %d", i+1, n)
+		}
+		for _, r := range got[whole:] { // what is more is the erasure, repeated
+			e, err := events.DecodeRecord(r.Data)
+			require.NoError(t, err)
+			assert.Equal(t, "participant.erased", e.Type)
+		}
+		if whole > 0 {
+			restored++
+		}
+		must(t, "verify", "--data", to.Data, "--master-key-file", to.Keys)
+		assert.Empty(t, grep(t, canaries, to.Data))
+		if whole == head {
+			require.NoError(t, to.with(t.Context(), func(h *house) error { observeMore(t, h, 9); return nil }))
+			must(t, "verify", "--data", to.Data, "--master-key-file", to.Keys)
+		}
+	}
+	assert.Greater(t, restored, 3)
+	for _, n := range []int{-1, head + 1} {
+		_, message, code := asem(t, "restore", files[0], "--data", filepath.Join(dir, "none"), "--master-key-file", filepath.Join(data, "keys"), fmt.Sprintf("--position=%d", n))
+		assert.Equal(t, 2, code)
+		assert.Contains(t, message, fmt.Sprintf("expected 1 to %d", head))
+	}
+}
+
 func TestExpiredBackups(t *testing.T) {
 	at := func(text string) time.Time {
 		v, err := time.Parse("2006-01-02 15", text)
@@ -306,7 +420,7 @@ func TestKilledRestore(t *testing.T) {
 			files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
 			require.NoError(t, err)
 			s := storage{Data: to, Postgres: postgres, Keys: filepath.Join(data, "keys")}
-			keys, err := seal.OpenFile(s.Keys)
+			keys, err := seal.OpenFile(s.Keys, nil)
 			require.NoError(t, err)
 			verifier, err := proof.VerifierOf(keys.Signer())
 			require.NoError(t, err)

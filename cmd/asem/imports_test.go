@@ -24,10 +24,12 @@ var (
 		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/agreement":           {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
+		"analysis/power":               {"asem/analysis/frame", "asem/analysis/mixed", "asem/analysis/apim", "gonum.org/v1/gonum/"},
+		"analysis/plot":                {"gonum.org/v1/plot", "gonum.org/v1/plot/"},
 		"events/backup":                {"asem/domain", "asem/events", "asem/events/proof", "asem/events/seal", "github.com/google/uuid", "filippo.io/age", "github.com/klauspost/compress/zstd", "github.com/gofrs/flock"},
 		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
 		"events/seal":                  {"asem/domain", "asem/events", "golang.org/x/crypto/"},
-		"events":                       {"asem/domain", "github.com/google/uuid", "github.com/segmentio/encoding/json", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
+		"events":                       {"asem/domain", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "golang.org/x/crypto/"},
 		"events/sqlite":                {"asem/domain", "asem/events", "github.com/google/uuid", "modernc.org/sqlite", "modernc.org/sqlite/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"events/postgres":              {"asem/domain", "asem/events", "github.com/google/uuid", "golang.org/x/mod/sumdb/", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"events/feed":                  {"asem/domain", "asem/events", "github.com/google/uuid", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill/", "github.com/ThreeDotsLabs/watermill-nats/v2/", "github.com/nats-io/nats.go", "github.com/prometheus/client_golang/"},
@@ -38,15 +40,16 @@ var (
 		"cmd/asem/internal/access":     {"asem/domain", "github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2", "github.com/alexedwards/scs/v2", "github.com/pquerna/otp", "github.com/pquerna/otp/hotp", "golang.org/x/text/unicode/norm", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
 		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql", "asem/cmd/asem/internal/access", "github.com/boombuler/barcode/qr", "github.com/google/uuid", "asem/cmd/asem/internal/web/language"},
 		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid", "asem/cmd/asem/internal/yamltext"},
-		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext", "github.com/goccy/go-yaml"},
+		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/analysis/frame", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext"},
 		"cmd/asem/internal/yamltext":   {"asem/domain", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/"},
+		"cmd/asem/internal/prompting":  {"asem/domain", "asem/events", "asem/events/feed", "asem/projections", "github.com/google/uuid", "github.com/wneessen/go-mail", "github.com/wneessen/go-mail/smtp", "github.com/prometheus/client_golang/prometheus", "golang.org/x/text/language", "golang.org/x/time/rate", "asem/cmd/asem/internal/prompting/texts"},
 		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},
 
 		"cmd/asem/internal/web/language": {"golang.org/x/text/"},
 	}
 	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/events/seal", "asem/events/proof", "asem/domain",
 		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/chromedp/", "github.com/ThreeDotsLabs/watermill/pubsub/", "github.com/ThreeDotsLabs/watermill/message",
-		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml", "github.com/pquerna/otp/totp"}
+		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml", "github.com/pquerna/otp/totp", "github.com/emersion/go-smtp", "github.com/emersion/go-sasl"}
 	testOnly = []string{"asem/events/eventstest"}
 )
 

@@ -16,10 +16,23 @@ type keyCmd struct {
 	Forget keyForgetCmd `cmd:"" help:"Remove the master keys before the current one."`
 }
 
+func (c *keyCmd) Help() string {
+	return `The key file stands in the clear and is guarded by its mode alone, unless --master-key-command names a program that reaches a key management
+service. asem then runs it with "wrap" or "unwrap" as its last argument, once when the file is written or read: it gets base64 on its standard
+input and answers in base64. The file alone then opens nothing. A file that was in the clear is wrapped by the next asem key rotate.
+
+Example, a program for Vault:
+  #!/bin/sh
+  case "$1" in
+  wrap) vault write -field=ciphertext transit/encrypt/asem plaintext="$(cat)" | base64 -w0 ;;
+  unwrap) vault write -field=plaintext transit/decrypt/asem ciphertext="$(base64 -d)" ;;
+  esac`
+}
+
 type keyShowCmd struct{ storage }
 
 func (c *keyShowCmd) Run(io streams) error {
-	keys, err := seal.OpenFile(c.keyFile())
+	keys, err := seal.OpenFile(c.keyFile(), c.kms())
 	if err != nil {
 		return err
 	}

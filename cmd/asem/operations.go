@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"asem/cmd/asem/internal/prompting"
 	"asem/cmd/asem/internal/web"
 	"asem/domain"
 	"asem/events"
@@ -26,6 +27,8 @@ type operations struct {
 	*house
 	follower  *feed.Router
 	publisher *feed.Router // nil: the log is not published
+	prompter  *prompting.Scheduler
+	prompting *feed.Router // drives the prompter
 	leader    *projections.Leadership
 	logger    *slog.Logger
 	ctx       context.Context // of the server
@@ -61,6 +64,7 @@ func (o *operations) Operations(ctx context.Context) (web.Operations, error) {
 	o.mu.Lock()
 	page.Built = o.built
 	o.mu.Unlock()
+	page.Reminders = o.reminders()
 	signed, err := o.archive.LastSignedTrees(ctx, "")
 	if err != nil {
 		return page, err
@@ -148,7 +152,7 @@ func (o *operations) next(ctx context.Context, after events.Position) waiting {
 func (o *operations) TryNow(ctx context.Context, name string) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for _, r := range []*feed.Router{o.follower, o.publisher} {
+	for _, r := range []*feed.Router{o.follower, o.publisher, o.prompting} {
 		if r == nil {
 			continue
 		}
@@ -291,5 +295,5 @@ func (o *operations) isReady(ctx context.Context) (status int, text string) {
 		}
 		fmt.Fprintf(&lines, "%s: %s\n", m.Name, what)
 	}
-	return status, lines.String()
+	return status, lines.String() + o.remindersReady()
 }

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -48,11 +50,18 @@ func replica(ctx context.Context, s storage) error {
 
 // TestMain lets the test binary be another process, which can be killed.
 func TestMain(m *testing.M) {
+	eventstest.ServeKMS()
 	if n, err := strconv.ParseUint(os.Getenv("ASEM_TEST_WORKER"), 10, 64); err == nil {
 		if err := worker(storage{Data: os.Getenv("ASEM_TEST_REPLICA_DATA"), Postgres: os.Getenv("ASEM_TEST_WORKER_POSTGRES")}, n); err != nil {
 			fmt.Fprintln(os.Stderr, "worker:", err)
 		}
 		os.Exit(1)
+	}
+	if args := os.Getenv("ASEM_TEST_SERVE"); args != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		code := run(ctx, strings.Split(args, "\n"), streams{os.Stdout, os.Stderr})
+		stop()
+		os.Exit(code)
 	}
 	if dsn := os.Getenv("ASEM_TEST_REPLICA"); dsn != "" {
 		if err := replica(context.Background(), storage{Data: os.Getenv("ASEM_TEST_REPLICA_DATA"), Postgres: dsn}); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"asem/cmd/asem/internal/access"
+	"asem/cmd/asem/internal/prompting"
 	"asem/cmd/asem/internal/web"
 	"asem/domain"
 	"asem/events"
@@ -28,6 +29,7 @@ import (
 // serveCmd serves studies until it is interrupted.
 type serveCmd struct {
 	storage
+	promptingFlags
 	Listen      string   `help:"Address to serve on." default:"127.0.0.1:8080" env:"ASEM_LISTEN"`
 	URL         string   `name:"url" help:"Address at which people reach this server, as https://study.example. Default: where it listens." env:"ASEM_URL" placeholder:"URL"`
 	Proxies     []string `name:"proxy" help:"Networks of the proxies before this server, whose X-Forwarded-For counts." default:"127.0.0.0/8,::1/128" env:"ASEM_PROXY" placeholder:"CIDR"`
@@ -41,7 +43,8 @@ func (c *serveCmd) Help() string {
 
 Examples:
   asem serve --data study
-  asem serve --postgres postgres://asem@localhost/asem --listen :8080 --url https://study.example`
+  asem serve --postgres postgres://asem@localhost/asem --listen :8080 --url https://study.example
+  asem serve --data study --url https://study.example --smtp smtp://asem@mail.lab.example --mail-from 'Journal <journal@lab.example>'`
 }
 
 func (c *serveCmd) Run(ctx context.Context, io streams) error {
@@ -55,9 +58,13 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if err := checkURL(c.URL); err != nil {
 		return err
 	}
+	reach, err := c.reach()
+	if err != nil {
+		return err
+	}
 	who := &tokenFile{path: c.tokenFile()}
 	return c.withWhatStands(ctx, newLogger(io.err), func(h *house) error {
-		s := serving{listen: c.Listen, url: strings.TrimRight(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
+		s := serving{reach: reach, listen: c.Listen, url: strings.TrimRight(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
 		if c.NATS != "" {
 			to, err := feed.ConnectNATS(c.NATS, c.NATSStream, c.NATSSubject)
 			if err != nil {
@@ -78,6 +85,7 @@ type serving struct {
 	authenticate func(*http.Request) (graphql.Viewer, error)
 	links        func(base string) []string // printed once the address is known
 	outward      feed.Consumer              // nil: the log is not published
+	reach        reach                      // how participants are reminded
 }
 
 // outwardName names what publishes the log, among consumers and bookmarks.
@@ -97,16 +105,19 @@ func demoTokens(studies ...string) (tokens, func(base string) []string) {
 }
 
 // demoStaff makes accounts for the demo, and returns how to get into them. A set-up link is a new one each time until it is used.
-func (h *house) demoStaff(ctx context.Context, study string) (func(base string) []string, error) {
+func (h *house) demoStaff(ctx context.Context, studies ...string) (func(base string) []string, error) {
 	type account struct{ name, setup string }
 	var accounts []account
-	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher} {
-		name := "demo-" + string(role)
-		_, setup, err := h.access.AddUser(ctx, name, study, role)
-		if err != nil && domain.CodeOf(err) != domain.Conflict { // disabled
-			return nil, err
+	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher, domain.ActorClinician} {
+		a := account{name: "demo-" + string(role)}
+		for _, study := range studies {
+			_, setup, err := h.access.AddUser(ctx, a.name, study, role)
+			if err != nil && domain.CodeOf(err) != domain.Conflict { // disabled
+				return nil, err
+			}
+			a.setup = setup
 		}
-		accounts = append(accounts, account{name, setup})
+		accounts = append(accounts, a)
 	}
 	return func(base string) (lines []string) {
 		for _, a := range accounts {
@@ -136,7 +147,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	for _, p := range projections.All(h.read) {
 		consumers = append(consumers, p)
 	}
-	leader := h.read.Lead(ctx, log, outwardName)
+	leader := h.read.Lead(ctx, log, outwardName, prompting.Name)
 	follower, err := feed.NewRouter(h.log, feed.Options{Logger: log, Registry: metrics, Leader: leader}, consumers...)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -152,7 +163,20 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		}
 		go func() { publishing <- ops.publisher.Run(ctx) }()
 	}
-	metrics.MustRegister(ops)
+	base := "http://" + listener.Addr().String()
+	if s.url == "" {
+		s.url = base
+	}
+	if ops.prompter, ops.prompting, err = h.prompter(s.reach, s.url, leader, log); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	reminding, looking := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(reminding)
+		ops.prompter.Run(ctx)
+	}()
+	go func() { looking <- ops.prompting.Run(ctx) }()
+	metrics.MustRegister(ops, ops.prompter)
 	signing := make(chan struct{})
 	go func() {
 		defer close(signing)
@@ -164,10 +188,6 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		defer close(fitting)
 		live.Run(ctx)
 	}()
-	base := "http://" + listener.Addr().String()
-	if s.url == "" {
-		s.url = base
-	}
 	sessions := access.NewSessions(h.access, strings.HasPrefix(s.url, "https://"), func(w http.ResponseWriter, _ *http.Request, err error) { web.Failed(log, w, err) })
 	api, err := graphql.New(graphql.Config{Store: h.read, Live: live, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: orSession(s.authenticate, sessions), Logger: log})
 	if err != nil {
@@ -202,9 +222,13 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	<-signing
 	<-fitting
 	<-sweeping
+	<-reminding
+	if s.reach.mail != nil {
+		s.reach.mail.Close()
+	}
 	ops.work.Wait()
 	leader.Ended()
-	for _, ended := range []chan error{following, publishing} {
+	for _, ended := range []chan error{following, publishing, looking} {
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
 			err = errors.Join(err, e)
 		}
@@ -219,6 +243,10 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 		v, err := s.authenticate(r)
 		return err == nil && v.Role == operator
 	}
+	var links web.LinkSender
+	if s.reach.mail != nil {
+		links = signInMail{s.reach.mail, o.exec}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", sessions.Wrap(api))
 	mux.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
@@ -226,7 +254,7 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 	mux.Handle("GET /metrics", onlyOperators(isOperator, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	mux.Handle("/", sessions.Wrap(web.New(web.Config{
 		Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator,
-		Access: o.access, Sessions: sessions, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
+		Access: o.access, Sessions: sessions, Links: links, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
 	})))
 	return mux
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofrs/flock"
 	_ "github.com/jackc/pgx/v5/stdlib" // the read models' driver for PostgreSQL
@@ -29,6 +30,7 @@ type storage struct {
 	Data     string `help:"Data folder." default:"asem-data" env:"ASEM_DATA" type:"path" placeholder:"DIR"`
 	Postgres string `help:"Keep the studies in this PostgreSQL database instead." env:"ASEM_POSTGRES" placeholder:"URL"`
 	Keys     string `name:"master-key-file" help:"File with the keys under which personal data are sealed. Default: keys in the data folder." env:"ASEM_MASTER_KEY_FILE" type:"path" placeholder:"FILE"`
+	KMS      string `name:"master-key-command" help:"Program that wraps and unwraps that file by a key management service: see asem key --help." env:"ASEM_MASTER_KEY_COMMAND" placeholder:"COMMAND"`
 }
 
 // readSchema is the PostgreSQL schema of the read models.
@@ -125,9 +127,17 @@ func (s storage) keyFile() string {
 	return filepath.Join(s.Data, "keys")
 }
 
+// kms is what guards the key file; nil: its mode alone.
+func (s storage) kms() seal.KMS {
+	if command := strings.Fields(s.KMS); len(command) > 0 {
+		return seal.Program{Command: command}
+	}
+	return nil
+}
+
 // openKeys reads the key file. It makes one only for a log in which nothing is sealed yet: with other keys the data could not be read.
 func (s storage) openKeys(ctx context.Context, archive events.Archive) (*seal.File, error) {
-	keys, err := seal.OpenFile(s.keyFile())
+	keys, err := seal.OpenFile(s.keyFile(), s.kms())
 	if domain.CodeOf(err) != domain.NotFound {
 		return keys, err
 	}
@@ -145,9 +155,9 @@ func (s storage) openKeys(ctx context.Context, archive events.Archive) (*seal.Fi
 	if err != nil {
 		return nil, err
 	}
-	keys, err = seal.NewFile(s.keyFile(), signer)
+	keys, err = seal.NewFile(s.keyFile(), signer, s.kms())
 	if domain.CodeOf(err) == domain.Conflict { // another process has just made it
-		return seal.OpenFile(s.keyFile())
+		return seal.OpenFile(s.keyFile(), s.kms())
 	}
 	return keys, err
 }

@@ -148,7 +148,7 @@ func openBackup(path string) func() (io.ReadCloser, error) {
 }
 
 func (c *verifyCmd) checkBackup(ctx context.Context, io streams) error {
-	keys, err := seal.OpenFile(c.keyFile())
+	keys, err := seal.OpenFile(c.keyFile(), c.kms())
 	if err != nil {
 		return err
 	}

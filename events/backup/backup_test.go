@@ -31,7 +31,7 @@ func open(t *testing.T, dir string) (*sqlite.Log, *seal.File, string) {
 	t.Cleanup(func() { assert.NoError(t, log.Close()) })
 	signer, verifier, err := proof.NewSigner()
 	require.NoError(t, err)
-	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
+	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer, nil)
 	require.NoError(t, err)
 	return log, keys, verifier
 }

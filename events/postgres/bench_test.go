@@ -17,9 +17,9 @@ import (
 
 func BenchmarkLog(b *testing.B) { eventstest.Bench(b, opener(b, func(testing.TB, string, string) {})) }
 
-// BenchmarkPlain stores the same rows by hand. "insert" takes positions from a sequence, with no order that a reader
+// BenchmarkRatios compares the log with the same rows stored by hand. "insert" takes positions from a sequence, with no order that a reader
 // could rely on and no check; "lock" gives them in a safe order, one append in a transaction under the lock.
-func BenchmarkPlain(b *testing.B) {
+func BenchmarkRatios(b *testing.B) {
 	ctx, dsn := context.Background(), eventstest.Postgres(b)
 	schema := fmt.Sprintf("asem_plain_%d", os.Getpid())
 	l, err := postgres.OpenSchema(ctx, dsn, schema)
@@ -37,15 +37,15 @@ func BenchmarkPlain(b *testing.B) {
 	record := make([]byte, 500)
 	const insert = `INSERT INTO event (position, stream, version, record) VALUES (nextval('position'), $1, $2, $3)`
 	var run atomic.Int64
-	eventstest.BenchAppends(b, "insert", func(int) func() error {
+	inserts := func(int) func() error {
 		stream, version := fmt.Sprintf("couple/DEMO/%03d", run.Add(1)), 0
 		return func() error {
 			version++
 			_, err := pool.Exec(ctx, insert, stream, version, record)
 			return err
 		}
-	})
-	eventstest.BenchAppends(b, "lock", func(int) func() error {
+	}
+	locks := func(int) func() error {
 		stream, version := fmt.Sprintf("couple/DEMO/%03d", run.Add(1)), 0
 		return func() error {
 			version++
@@ -61,5 +61,23 @@ func BenchmarkPlain(b *testing.B) {
 				return err
 			})
 		}
+	}
+	logs, err := postgres.OpenSchema(ctx, dsn, schema+"_log")
+	require.NoError(b, err)
+	defer func() {
+		require.NoError(b, logs.Close())
+		dropSchema(b, dsn, schema+"_log")
+	}()
+	turns := eventstest.Turns(b, []eventstest.Way{
+		{Name: "insert", Writers: 1, Writer: inserts},
+		{Name: "log", Writers: 1, Writer: eventstest.Appends(logs)},
+		{Name: "insert64", Writers: 64, Writer: inserts},
+		{Name: "log64", Writers: 64, Writer: eventstest.Appends(logs)},
+		{Name: "lock64", Writers: 64, Writer: locks},
 	})
+	b.ReportMetric(eventstest.Ratio(turns["log64"], turns["insert64"], eventstest.PerSecond), "log64-x-insert64")
+	b.ReportMetric(eventstest.Ratio(turns["log64"], turns["lock64"], eventstest.PerSecond), "log64-x-lock64")
+	b.ReportMetric(eventstest.Ratio(turns["log"], turns["insert"], eventstest.Median), "p50-x-insert")
 }
+
+func dropSchema(b *testing.B, dsn, schema string) { run(b, dsn, "DROP SCHEMA "+schema+" CASCADE") }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -208,6 +209,9 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	return nil
 }
 
+// SetClock is [events.Committer.SetClock] of the log's committer.
+func (l *Log) SetClock(clock func() time.Time) { l.committer.SetClock(clock) }
+
 // Append implements [events.Log].
 func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
 	return l.committer.Append(ctx, a)
@@ -258,7 +262,7 @@ func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Vers
 	if limit > 0 {
 		most = limit
 	}
-	return l.read(ctx, "read "+string(s), "SELECT position, record FROM event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3", string(s), int64(after), most)
+	return l.read(ctx, "read "+string(s), 0, "SELECT position, record FROM event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3", string(s), int64(after), most)
 }
 
 // Read implements [events.Log].
@@ -266,10 +270,11 @@ func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]eve
 	if limit <= 0 {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
 	}
-	return l.read(ctx, "read the log", "SELECT position, record FROM event WHERE position > $1 ORDER BY position LIMIT $2", int64(after), limit)
+	return l.read(ctx, "read the log", limit, "SELECT position, record FROM event WHERE position > $1 ORDER BY position LIMIT $2", int64(after), limit)
 }
 
-func (l *Log) read(ctx context.Context, what, text string, args ...any) ([]events.Envelope, error) {
+// read runs a query that may return so many events as are foreseen.
+func (l *Log) read(ctx context.Context, what string, foreseen int, text string, args ...any) ([]events.Envelope, error) {
 	if l.closed.Load() {
 		return nil, events.ErrClosed
 	}
@@ -277,24 +282,14 @@ func (l *Log) read(ctx context.Context, what, text string, args ...any) ([]event
 	if err != nil {
 		return nil, wrap(ctx, what, err)
 	}
-	var list []events.Envelope
-	var position int64
-	var record []byte
-	_, err = pgx.ForEachRow(rows, []any{&position, &record}, func() error {
-		e, err := events.DecodeRecord(record)
-		if err == nil && int64(e.Position) != position {
-			err = events.ErrDamaged
-		}
-		if err != nil {
-			return fmt.Errorf("at position %d: %w", position, err)
-		}
-		list = append(list, e)
-		return nil
-	})
-	if errors.Is(err, events.ErrDamaged) && len(list) > 0 {
-		return list, nil // who asks for more is told
+	page := events.Page{Foreseen: foreseen}
+	var position events.Position
+	var record pgtype.DriverBytes
+	_, err = pgx.ForEachRow(rows, []any{(*int64)(&position), &record}, func() error { return page.Add(position, record) })
+	if errors.Is(err, events.ErrDamaged) && len(page.List) > 0 {
+		return page.List, nil // who asks for more is told
 	}
-	return list, wrap(ctx, what, err)
+	return page.List, wrap(ctx, what, err)
 }
 
 // Head implements [events.Log].

@@ -64,7 +64,7 @@ func TestSigningKeepsTheEvidence(t *testing.T) {
 func TestKeyWithoutTombstone(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(*testing.T) *desk) {
 		d := open(t)
-		keys, err := seal.NewFile(filepath.Join(t.TempDir(), "keys"), d.signer)
+		keys, err := seal.NewFile(filepath.Join(t.TempDir(), "keys"), d.signer, nil)
 		require.NoError(t, err)
 		d.tell(t, seal.New(d, keys), "S/1/a")
 		d.tamper(t, "UPDATE {seal_key} SET wrapped = NULL")
@@ -84,7 +84,7 @@ func (d *desk) tell(t *testing.T, log events.Log, owner string) {
 func TestOneDamagedKey(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(*testing.T) *desk) {
 		d := open(t)
-		keys, err := seal.NewFile(filepath.Join(t.TempDir(), "keys"), d.signer)
+		keys, err := seal.NewFile(filepath.Join(t.TempDir(), "keys"), d.signer, nil)
 		require.NoError(t, err)
 		d.tell(t, seal.New(d, keys), "S/1/a")
 		d.tell(t, seal.New(d, keys), "S/2/a")

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"sync/atomic"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +63,22 @@ func (t treeless) Extend(ctx context.Context, b events.Batch) error {
 func (t treeless) Store(ctx context.Context, b events.Batch) error { return t.Extend(ctx, b) }
 func (t treeless) Rollback()                                       {}
 
+var backends = []struct {
+	name string
+	open func(b *testing.B) events.Archive
+}{
+	{"sqlite", func(b *testing.B) events.Archive {
+		log, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
+		require.NoError(b, err)
+		return log
+	}},
+	{"postgres", func(b *testing.B) events.Archive {
+		log, err := postgres.OpenSchema(context.Background(), eventstest.Postgres(b), "asem_protection_"+uuid.NewString()[:8])
+		require.NoError(b, err)
+		return log
+	}},
+}
+
 // appender is what this benchmark needs of a log.
 type appender interface {
 	Append(ctx context.Context, a events.Append) (events.Receipt, error)
@@ -71,39 +87,25 @@ type appender interface {
 // BenchmarkProtection compares appends that are sealed and planted into a study's tree with appends that are not sealed and whose tree is
 // not stored.
 func BenchmarkProtection(b *testing.B) {
-	for backend, open := range map[string]func(b *testing.B) events.Archive{
-		"sqlite": func(b *testing.B) events.Archive {
-			log, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
-			require.NoError(b, err)
-			return log
-		},
-		"postgres": func(b *testing.B) events.Archive {
-			log, err := postgres.OpenSchema(context.Background(), eventstest.Postgres(b), "asem_protection_"+uuid.NewString()[:8])
-			require.NoError(b, err)
-			return log
-		},
-	} {
-		b.Run(backend, func(b *testing.B) {
-			for _, name := range []string{"neither", "both"} {
-				inner, owner := open(b), ""
-				var log appender
-				if name == "both" {
-					log, owner = seal.New(inner, keys(b)), "DEMO/%03d/A"
-				} else {
-					bare := events.NewCommitter(treeless{inner}, func(events.Position) {})
-					defer bare.Close()
-					log = bare
-				}
-				var writers atomic.Int64
-				event := diary(b)
-				eventstest.BenchAppends(b, name, func(int) func() error {
-					n := writers.Add(1)
+	for _, on := range backends {
+		b.Run(on.name, func(b *testing.B) {
+			bare, whole := on.open(b), on.open(b)
+			bareLog := events.NewCommitter(treeless{bare}, func(events.Position) {})
+			sealed := seal.New(whole, keys(b))
+			defer func() {
+				bareLog.Close()
+				require.NoError(b, bare.Close())
+				require.NoError(b, whole.Close())
+			}()
+			event := diary(b)
+			writers := func(log appender, owned bool) func(int) func() error {
+				return func(n int) func() error {
 					s, v := events.Stream(fmt.Sprintf("couple/DEMO/%03d", n)), events.Version(0)
 					do := func() error {
 						e := event
 						e.ID, e.Study = uuid.Must(uuid.NewV7()), "DEMO"
-						if owner != "" {
-							e.Owner = fmt.Sprintf(owner, n)
+						if owned {
+							e.Owner = fmt.Sprintf("DEMO/%03d/A", n)
 						}
 						_, err := log.Append(context.Background(), events.Append{Command: e.ID, Writes: []events.Write{{Stream: s, Expected: v, Events: []events.Envelope{e}}}})
 						v++
@@ -111,18 +113,27 @@ func BenchmarkProtection(b *testing.B) {
 					}
 					require.NoError(b, do()) // makes the owner's key, once for all
 					return do
-				})
-				require.NoError(b, inner.Close())
+				}
 			}
+			turns := eventstest.Turns(b, []eventstest.Way{
+				{Name: "neither", Writers: 64, Writer: writers(bareLog, false)},
+				{Name: "both", Writers: 64, Writer: writers(sealed, true)},
+			})
+			b.ReportMetric(100*(1-eventstest.Ratio(turns["both"], turns["neither"], eventstest.PerSecond)), "%-cost")
 		})
 	}
 }
 
-// BenchmarkReading compares reading, unsealing and decoding the log with what encoding/json alone takes for the same payloads.
+// BenchmarkReading compares reading, unsealing and decoding the log with what encoding/json alone takes for the same payloads. With -cpu 1 nothing is read ahead on
+// another core.
 func BenchmarkReading(b *testing.B) {
+	for _, on := range backends {
+		b.Run(on.name, func(b *testing.B) { benchReading(b, on.open(b)) })
+	}
+}
+
+func benchReading(b *testing.B, inner events.Archive) {
 	const n = 20_000
-	inner, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
-	require.NoError(b, err)
 	log := seal.New(inner, keys(b))
 	defer func() { require.NoError(b, log.Close()) }()
 	event := diary(b)
@@ -136,33 +147,45 @@ func BenchmarkReading(b *testing.B) {
 		_, err := log.Append(context.Background(), events.Append{Command: uuid.New(), Writes: []events.Write{w}})
 		require.NoError(b, err)
 	}
-	rate := func(b *testing.B) { b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s") }
-	b.Run("log", func(b *testing.B) {
-		for b.Loop() {
-			seen := 0
-			err := events.Scan(context.Background(), log, 0, n, func(list []events.Envelope) error {
-				for _, at := range list {
-					if _, err := events.Decode(at); err != nil {
-						return err
-					}
-					seen++
+	read := func() {
+		seen := 0
+		require.NoError(b, events.Scan(context.Background(), log, 0, n, func(list []events.Envelope) error {
+			for _, at := range list {
+				if _, err := events.Decode(at); err != nil {
+					return err
 				}
-				return nil
-			})
-			require.NoError(b, err)
-			require.Equal(b, n, seen)
-		}
-		rate(b)
-	})
-	b.Run("encoding-json", func(b *testing.B) {
-		for b.Loop() {
-			for range n {
-				var e domain.DiarySubmitted
-				if err := json.Unmarshal(event.Payload, &e); err != nil {
-					b.Fatal(err)
-				}
+				seen++
+			}
+			return nil
+		}))
+		require.Equal(b, n, seen)
+	}
+	plain := func() {
+		for range n {
+			var e domain.DiarySubmitted
+			if err := json.Unmarshal(event.Payload, &e); err != nil {
+				b.Fatal(err)
 			}
 		}
-		rate(b)
-	})
+	}
+	timed := func(work func()) (took, used float64) {
+		began, before := time.Now(), cpuTime()
+		work()
+		return time.Since(began).Seconds(), (cpuTime() - before).Seconds()
+	}
+	var reading, decoding, ratios, cpu []float64
+	for b.Loop() { // one after the other, so that whatever else the machine does slows both
+		r, rUsed := timed(read)
+		d, dUsed := timed(plain)
+		reading, decoding, ratios, cpu = append(reading, n/r), append(decoding, n/d), append(ratios, d/r), append(cpu, dUsed/rUsed)
+	}
+	b.ReportMetric(middle(reading), "events/s")
+	b.ReportMetric(middle(decoding), "json-events/s")
+	b.ReportMetric(middle(ratios), "x-json")
+	b.ReportMetric(middle(cpu), "x-json-cpu") // by the time that this process had of the processors, whoever else used them
+}
+
+func middle(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
 }

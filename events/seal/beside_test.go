@@ -27,7 +27,7 @@ func keptIn(t *testing.T) (*sqlite.Log, *seal.File, string) {
 	t.Cleanup(func() { assert.NoError(t, log.Close()) })
 	signer, _, err := proof.NewSigner()
 	require.NoError(t, err)
-	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
+	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer, nil)
 	require.NoError(t, err)
 	return log, keys, dir
 }
@@ -44,7 +44,7 @@ func TestRotationBesideAServer(t *testing.T) {
 	serving := seal.New(log, server)
 	tellOf(t, serving, "S/1/a")
 
-	command, err := seal.OpenFile(filepath.Join(dir, "keys")) // asem key rotate
+	command, err := seal.OpenFile(filepath.Join(dir, "keys"), nil) // asem key rotate
 	require.NoError(t, err)
 	require.NoError(t, command.Renew())
 	_, err = seal.New(log, command).Rewrap(t.Context())
@@ -57,7 +57,7 @@ func TestRotationBesideAServer(t *testing.T) {
 	require.NoError(t, command.Forget())
 	tellOf(t, serving, "S/2/a") // acknowledged
 
-	again, err := seal.OpenFile(filepath.Join(dir, "keys")) // the server starts again
+	again, err := seal.OpenFile(filepath.Join(dir, "keys"), nil) // the server starts again
 	require.NoError(t, err)
 	list, err := seal.New(log, again).Read(t.Context(), 0, 10)
 	require.NoError(t, err, "no file anywhere holds the key that the acknowledged event was sealed under")

@@ -102,6 +102,7 @@ func (l *Log) Unseal(ctx context.Context, list []events.Envelope) error {
 	if err != nil {
 		return err
 	}
+	scratch := make([]byte, 0, 256)
 	for i := range list {
 		e := &list[i]
 		if !e.Sealed {
@@ -112,7 +113,9 @@ func (l *Log) Unseal(ctx context.Context, list []events.Envelope) error {
 		case key == nil:
 			e.Payload, e.By.Subject, e.Erased, e.Sealed = nil, "", true, false
 		default:
-			e.Sealed = !unseal(key, e)
+			var opened bool
+			scratch, opened = unseal(key, e, scratch)
+			e.Sealed = !opened
 		}
 	}
 	return nil
@@ -131,9 +134,9 @@ func (l *Log) Erase(ctx context.Context, owners ...string) error {
 // Rewrap wraps all keys anew under the current master key, and returns how many were wrapped by another.
 func (l *Log) Rewrap(ctx context.Context) (int, error) { return l.keys.rewrap(ctx, nil) }
 
-// bound is what a sealed payload is bound to.
-func bound(e *events.Envelope) []byte {
-	b := append(make([]byte, 0, 160), e.ID[:]...)
+// bound appends what a sealed payload is bound to.
+func bound(b []byte, e *events.Envelope) []byte {
+	b = append(b, e.ID[:]...)
 	b = append(append(b, e.Command[:]...), e.Causation[:]...)
 	b = binary.AppendVarint(b, e.OccurredAt.UnixMicro())
 	for _, s := range []string{e.Owner, string(e.Stream), e.Type, e.Study, string(e.By.Role)} {
@@ -150,23 +153,25 @@ func seal(key cipher.AEAD, e *events.Envelope) []byte {
 	plain = append(append(plain, e.By.Subject...), e.Payload...)
 	out := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(plain)+chacha20poly1305.Overhead)
 	_, _ = rand.Read(out) // never fails
-	return key.Seal(out, out, plain, bound(e))
+	return key.Seal(out, out, plain, bound(make([]byte, 0, 160), e))
 }
 
-func unseal(key cipher.AEAD, e *events.Envelope) bool {
+// unseal opens a payload. It writes into scratch and returns what of it can be used again.
+func unseal(key cipher.AEAD, e *events.Envelope, scratch []byte) (used []byte, opened bool) {
+	scratch = bound(scratch[:0], e)
 	if len(e.Payload) < chacha20poly1305.NonceSizeX {
-		return false
+		return scratch, false
 	}
 	nonce, sealed := e.Payload[:chacha20poly1305.NonceSizeX], e.Payload[chacha20poly1305.NonceSizeX:]
-	plain, err := key.Open(sealed[:0], nonce, sealed, bound(e))
+	plain, err := key.Open(sealed[:0], nonce, sealed, scratch)
 	if err != nil {
-		return false
+		return scratch, false
 	}
 	n, size := binary.Uvarint(plain)
 	if size <= 0 || n > uint64(len(plain)-size) {
-		return false
+		return scratch, false
 	}
 	plain = plain[size:]
 	e.By.Subject, e.Payload = string(plain[:n]), plain[n:]
-	return true
+	return scratch, true
 }

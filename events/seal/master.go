@@ -21,8 +21,7 @@ import (
 	"asem/domain"
 )
 
-// Master wraps the owners' keys. Its own keys never lie in the database. A key management service implements it by
-// calls to its own wrap and unwrap.
+// Master wraps the owners' keys. Its own keys never lie in the database. [File] is one, which a [KMS] can guard; a key management service can also be one itself.
 type Master interface {
 	// Current names the key that Wrap uses.
 	Current() string
@@ -39,6 +38,7 @@ var ErrDamagedKey = errors.New("the wrapped key is damaged")
 // open what was wrapped before. It also holds the key that signs the trees. When another process has changed the file it is read again.
 type File struct {
 	path   string
+	kms    KMS // nil: the file is not wrapped
 	mu     sync.Mutex
 	keys   []masterKey
 	former []masterKey // that the file held before another process removed them
@@ -54,8 +54,8 @@ type masterKey struct {
 
 const fileHeader = "# asem: the keys of a study. Whoever has this file can read everything; without it nobody can, ever.\n# Keep a copy in a safe place, apart from the data and its backups.\n"
 
-// OpenFile reads a key file.
-func OpenFile(path string) (*File, error) {
+// OpenFile reads a key file. kms, which may be nil, unwraps it if it is wrapped, and wraps it when it is written the next time if it is not.
+func OpenFile(path string, kms KMS) (*File, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &domain.Error{Code: domain.NotFound, Path: path, Message: "there is no key file; without the one the data were sealed with nothing can be read", Err: err}
@@ -70,7 +70,10 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, &domain.Error{Code: domain.Invalid, Path: path, Message: "the key file cannot be read", Err: err}
 	}
-	f := &File{path: path, stamp: info}
+	if text, err = unwrapped(path, text, kms); err != nil {
+		return nil, err
+	}
+	f := &File{path: path, kms: kms, stamp: info}
 	return f, f.parse(text)
 }
 
@@ -80,7 +83,7 @@ func (f *File) refresh() {
 	if err != nil || f.stamp != nil && os.SameFile(info, f.stamp) && info.ModTime().Equal(f.stamp.ModTime()) {
 		return
 	}
-	now, err := OpenFile(f.path)
+	now, err := OpenFile(f.path, f.kms)
 	if err != nil {
 		return
 	}
@@ -139,10 +142,14 @@ func (f *File) find(name string) (masterKey, bool) {
 	return masterKey{}, false
 }
 
-// NewFile makes a key file with a new master key and the given signing key. It refuses to write over one.
-func NewFile(path, signer string) (*File, error) {
-	f := &File{path: path, signer: signer}
+// NewFile makes a key file with a new master key and the given signing key, wrapped by kms if that is not nil. It refuses to write over one.
+func NewFile(path, signer string, kms KMS) (*File, error) {
+	f := &File{path: path, kms: kms, signer: signer}
 	if err := f.add(); err != nil {
+		return nil, err
+	}
+	content, err := f.content()
+	if err != nil {
 		return nil, err
 	}
 	w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -152,7 +159,7 @@ func NewFile(path, signer string) (*File, error) {
 	if err != nil {
 		return nil, &domain.Error{Code: domain.Invalid, Path: path, Message: "the key file cannot be made", Err: err}
 	}
-	_, err = w.WriteString(f.text())
+	_, err = w.Write(content)
 	return f, errors.Join(err, w.Sync(), w.Close())
 }
 
@@ -183,11 +190,15 @@ func (f *File) text() string {
 
 // write replaces the file in one step.
 func (f *File) write() error {
+	content, err := f.content()
+	if err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(f.path), ".keys-*") // has mode 0600
 	if err != nil {
 		return fmt.Errorf("write the key file: %w", err)
 	}
-	_, err = tmp.WriteString(f.text())
+	_, err = tmp.Write(content)
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
 		err = os.Rename(tmp.Name(), f.path)
 	}

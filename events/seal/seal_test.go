@@ -53,7 +53,7 @@ func disowned(list []events.Envelope) []events.Envelope {
 }
 
 func keys(t testing.TB) *seal.File {
-	f, err := seal.NewFile(filepath.Join(t.TempDir(), "keys"), "signer")
+	f, err := seal.NewFile(filepath.Join(t.TempDir(), "keys"), "signer", nil)
 	require.NoError(t, err)
 	return f
 }
@@ -205,18 +205,18 @@ func TestRotation(t *testing.T) {
 
 func TestKeyFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	_, err := seal.OpenFile(path)
+	_, err := seal.OpenFile(path, nil)
 	assert.Equal(t, domain.NotFound, domain.CodeOf(err))
-	f, err := seal.NewFile(path, "signer")
+	f, err := seal.NewFile(path, "signer", nil)
 	require.NoError(t, err)
-	_, err = seal.NewFile(path, "signer")
+	_, err = seal.NewFile(path, "signer", nil)
 	assert.Equal(t, domain.Conflict, domain.CodeOf(err), "a key file is never written over")
-	back, err := seal.OpenFile(path)
+	back, err := seal.OpenFile(path, nil)
 	require.NoError(t, err)
 	assert.Equal(t, f.Current(), back.Current())
 	assert.Equal(t, "signer", back.Signer())
 	require.NoError(t, os.Chmod(path, 0o644))
-	_, err = seal.OpenFile(path)
+	_, err = seal.OpenFile(path, nil)
 	assert.ErrorContains(t, err, "0644")
 	good, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -226,7 +226,7 @@ func TestKeyFiles(t *testing.T) {
 	} {
 		p := filepath.Join(t.TempDir(), "keys")
 		require.NoError(t, os.WriteFile(p, []byte(text), 0o600))
-		_, err := seal.OpenFile(p)
+		_, err := seal.OpenFile(p, nil)
 		assert.Equal(t, domain.Invalid, domain.CodeOf(err), name)
 		for line := range strings.Lines(string(good)) {
 			if key, ok := strings.CutPrefix(line, "master "); ok && err != nil {

@@ -3,10 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,12 +14,13 @@ import (
 
 func BenchmarkLog(b *testing.B) { eventstest.Bench(b, opener(b, func(testing.TB, string) {})) }
 
-// BenchmarkPlain stores the same rows by hand, one transaction each and without any check: what the log is compared with.
-func BenchmarkPlain(b *testing.B) {
+// BenchmarkRatios compares the log with the same rows stored by hand, one transaction each and without any check ("insert"), and its group commit with its own
+// single appends.
+func BenchmarkRatios(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "plain.db")
-	l, err := sqlite.Open(context.Background(), path)
+	plain, err := sqlite.Open(context.Background(), path)
 	require.NoError(b, err)
-	require.NoError(b, l.Close())
+	require.NoError(b, plain.Close())
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)&_pragma=synchronous(FULL)&_txlock=immediate")
 	require.NoError(b, err)
 	defer func() { require.NoError(b, db.Close()) }()
@@ -30,17 +28,21 @@ func BenchmarkPlain(b *testing.B) {
 	stmt, err := db.PrepareContext(context.Background(), `INSERT INTO event (stream, version, record) VALUES (?, ?, ?)`)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, stmt.Close()) }()
-	record := make([]byte, 500)
-	var mu sync.Mutex // SQLite has one writer; waiting here is cheaper than polling for its lock
-	var run atomic.Int64
-	eventstest.BenchAppends(b, "insert", func(int) func() error {
-		stream, version := fmt.Sprintf("couple/DEMO/%03d", run.Add(1)), 0
-		return func() error {
-			mu.Lock()
-			defer mu.Unlock()
-			version++
-			_, err := stmt.ExecContext(context.Background(), stream, version, record)
-			return err
-		}
+	record, version := make([]byte, 500), 0
+	l, err := sqlite.Open(context.Background(), filepath.Join(b.TempDir(), "log.db"))
+	require.NoError(b, err)
+	defer func() { require.NoError(b, l.Close()) }()
+	turns := eventstest.Turns(b, []eventstest.Way{
+		{Name: "insert", Writers: 1, Writer: func(int) func() error {
+			return func() error {
+				version++
+				_, err := stmt.ExecContext(context.Background(), "couple/DEMO/001", version, record)
+				return err
+			}
+		}},
+		{Name: "log", Writers: 1, Writer: eventstest.Appends(l)},
+		{Name: "log64", Writers: 64, Writer: eventstest.Appends(l)},
 	})
+	b.ReportMetric(eventstest.Ratio(turns["log64"], turns["log"], eventstest.PerSecond), "log64-x-log")
+	b.ReportMetric(eventstest.Ratio(turns["log"], turns["insert"], eventstest.Median), "p50-x-insert")
 }

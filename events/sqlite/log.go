@@ -156,6 +156,9 @@ func (l *Log) explain(err error) error {
 	return err
 }
 
+// SetClock is [events.Committer.SetClock] of the log's committer.
+func (l *Log) SetClock(clock func() time.Time) { l.committer.SetClock(clock) }
+
 // Append implements [events.Log].
 func (l *Log) Append(ctx context.Context, a events.Append) (events.Receipt, error) {
 	return l.committer.Append(ctx, a)
@@ -179,7 +182,7 @@ func (l *Log) ReadStream(ctx context.Context, s events.Stream, after events.Vers
 	if limit <= 0 {
 		limit = -1 // SQLite's word for no limit
 	}
-	return l.read(ctx, "read "+string(s), l.statement.readStream, string(s), int64(after), limit)
+	return l.read(ctx, "read "+string(s), l.statement.readStream, 0, string(s), int64(after), limit)
 }
 
 // Read implements [events.Log].
@@ -187,10 +190,11 @@ func (l *Log) Read(ctx context.Context, after events.Position, limit int) ([]eve
 	if limit <= 0 {
 		return nil, &domain.Error{Code: domain.Invalid, Path: "limit", Message: "a read of the log needs a limit above 0"}
 	}
-	return l.read(ctx, "read the log", l.statement.readAll, int64(after), limit)
+	return l.read(ctx, "read the log", l.statement.readAll, limit, int64(after), limit)
 }
 
-func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any) ([]events.Envelope, error) {
+// read runs a query that may return so many events as are foreseen.
+func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, foreseen int, args ...any) ([]events.Envelope, error) {
 	if l.closed.Load() {
 		return nil, events.ErrClosed
 	}
@@ -199,26 +203,21 @@ func (l *Log) read(ctx context.Context, what string, stmt *sql.Stmt, args ...any
 		return nil, wrap(ctx, what, err)
 	}
 	defer rows.Close()
-	var list []events.Envelope
+	page := events.Page{Foreseen: foreseen}
+	var position int64
+	var record sql.RawBytes
 	for rows.Next() {
-		var position int64
-		var record []byte
 		if err := rows.Scan(&position, &record); err != nil {
 			return nil, wrap(ctx, what, err)
 		}
-		e, err := events.DecodeRecord(record)
-		if err == nil && int64(e.Position) != position {
-			err = events.ErrDamaged
-		}
-		switch {
-		case err != nil && len(list) > 0:
-			return list, nil // who asks for more is told
+		switch err := page.Add(events.Position(position), record); {
+		case err != nil && len(page.List) > 0:
+			return page.List, nil // who asks for more is told
 		case err != nil:
-			return nil, fmt.Errorf("%s at position %d: %w", what, position, err)
+			return nil, fmt.Errorf("%s %w", what, err)
 		}
-		list = append(list, e)
 	}
-	return list, wrap(ctx, what, rows.Err())
+	return page.List, wrap(ctx, what, rows.Err())
 }
 
 // Head implements [events.Log].

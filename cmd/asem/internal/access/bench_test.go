@@ -18,7 +18,7 @@ func benchStore(b *testing.B) *Store {
 	b.Helper()
 	signer, _, err := proof.NewSigner()
 	require.NoError(b, err)
-	keys, err := seal.NewFile(filepath.Join(b.TempDir(), "keys"), signer)
+	keys, err := seal.NewFile(filepath.Join(b.TempDir(), "keys"), signer, nil)
 	require.NoError(b, err)
 	s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "access.db"), keys)
 	require.NoError(b, err)

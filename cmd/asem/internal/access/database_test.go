@@ -61,7 +61,7 @@ func onEachDatabase(t *testing.T, f func(t *testing.T, p place)) {
 		signer, _, err := proof.NewSigner()
 		require.NoError(t, err)
 		dir := t.TempDir()
-		keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
+		keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer, nil)
 		require.NoError(t, err)
 		return place{keys: keys, clock: &clock{at: time.Now()}}
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,18 @@ import (
 type tb interface {
 	require.TestingT
 	Helper()
+}
+
+// fewerChecks bounds for one test how many cases rapid tries; a number given on the command line stays.
+func fewerChecks(t *testing.T, n int) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	before := checks.Value.String()
+	if before != checks.DefValue {
+		return
+	}
+	require.NoError(t, checks.Value.Set(strconv.Itoa(n)))
+	t.Cleanup(func() { require.NoError(t, checks.Value.Set(before)) })
 }
 
 // handClock stands still until it is set. Whoever waits for it is woken when it gets there; with hurry it gets there at once.
@@ -164,13 +178,13 @@ func answers(in domain.Instrument) (list []domain.Answer) {
 	return list
 }
 
-// answer answers an occasion.
-func answer(study, couple string, r domain.Role, o domain.Occasion, at time.Time) domain.Command {
+// answer answers an occasion, in couple 1.
+func answer(study string, r domain.Role, o domain.Occasion, at time.Time) domain.Command {
 	in, _ := domain.LatestKey("asem-daily")
 	if o.Burst != "" {
-		return domain.SubmitDiary{Study: study, Couple: couple, Role: r, Burst: o.Burst, Day: o.Day, FilledAt: at, Entries: []domain.DiaryEntry{{Instrument: in.Code, Version: in.Version, Answers: answers(in)}}}
+		return domain.SubmitDiary{Study: study, Couple: "1", Role: r, Burst: o.Burst, Day: o.Day, FilledAt: at, Entries: []domain.DiaryEntry{{Instrument: in.Code, Version: in.Version, Answers: answers(in)}}}
 	}
-	return domain.SubmitQuestionnaire{Study: study, Couple: couple, Role: r, Wave: o.Wave, Instrument: in.Ref(), Answers: answers(in), FilledAt: at}
+	return domain.SubmitQuestionnaire{Study: study, Couple: "1", Role: r, Wave: o.Wave, Instrument: in.Ref(), Answers: answers(in), FilledAt: at}
 }
 
 // tray is a channel that keeps what it is given.
@@ -200,8 +214,8 @@ func (c *tray) Close() {}
 
 func (c *tray) Send(_ context.Context, l Letter) Result {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.letters, c.at = append(c.letters, l), append(c.at, c.clock.Now())
+	c.mu.Unlock()
 	if c.send != nil {
 		return c.send(l)
 	}
@@ -218,7 +232,7 @@ var errGone = errors.New("nobody answers")
 
 // scheduler returns a scheduler on the lab, which nobody runs yet.
 func (l *lab) scheduler(channels ...Channel) *Scheduler {
-	return New(Config{Exec: l.exec, Couples: l, Planner: Planner{Key: []byte("key")}, Channels: channels, Clock: l.clock, Address: "https://journal.example.org", Logger: slog.New(slog.DiscardHandler),
+	return New(Config{Exec: l.exec, Couples: l, Planner: Planner{Key: []byte("key")}, Channels: channels, Clock: l.clock, Address: "https://journal.example.org", PerMinute: 1e6, Logger: slog.New(slog.DiscardHandler),
 		From: Identities{Default: Identity{From: sender}}})
 }
 

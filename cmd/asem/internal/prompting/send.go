@@ -57,7 +57,7 @@ func (s *Scheduler) deliver(ctx context.Context, j job) error {
 		talk.end()
 		return err
 	}
-	r, needed := s.hand(ctx, talk, j)
+	r, needed := s.hand(ctx, ch, talk, j)
 	until := s.Clock.Now().Add(patience)
 	if j.latest.Before(until) {
 		until = j.latest
@@ -70,7 +70,7 @@ func (s *Scheduler) deliver(ctx context.Context, j job) error {
 		if talk, err = s.open(ctx, ch); err != nil {
 			continue
 		}
-		r, needed = s.hand(ctx, talk, j)
+		r, needed = s.hand(ctx, ch, talk, j)
 	}
 	reason := map[Outcome]string{Accepted: "", Refused: domain.PromptRefused, NotNow: domain.PromptUnreached, Uncertain: domain.PromptUncertain}[r.Outcome]
 	if !needed {
@@ -200,7 +200,7 @@ func (s *Scheduler) claim(ctx context.Context, j job) (bool, error) {
 }
 
 // hand hands a claimed reminder over and closes the session. It reports false, and hands over nothing, if the person does not need it any more.
-func (s *Scheduler) hand(ctx context.Context, t talk, j job) (Result, bool) {
+func (s *Scheduler) hand(ctx context.Context, ch Channel, t talk, j job) (Result, bool) {
 	defer t.end()
 	past, err := s.Exec.Past(ctx, j.Study, j.Couple)
 	if err != nil {
@@ -212,6 +212,9 @@ func (s *Scheduler) hand(ctx context.Context, t talk, j job) (Result, bool) {
 		return Result{}, false
 	}
 	l, err := s.letter(ctx, past, j, offer, now)
+	if err == nil && !ch.Reaches(l.To) {
+		return Result{}, false
+	}
 	if err != nil {
 		s.Logger.Error("a letter cannot be written", "error", err.Error())
 		return Result{Refused, "letter", 0}, true

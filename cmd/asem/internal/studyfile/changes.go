@@ -166,6 +166,12 @@ func identity(v reflect.Value, i int) string {
 	switch x := v.Interface().(type) {
 	case wave:
 		return fmt.Sprint(i + 1)
+	case reminder:
+		about := "of waves"
+		if !x.Waves {
+			about = "of " + x.Diary
+		}
+		return strings.TrimSpace(about + " " + x.After + " " + x.At)
 	case domain.RoleLabel:
 		return string(x.Role)
 	case domain.ConsentForm:

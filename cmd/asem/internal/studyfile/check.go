@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"asem/analysis/frame"
 	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 	"asem/projections"
@@ -55,23 +56,11 @@ func (r *reader) check() {
 func (r *reader) decide(study *domain.Study, c domain.Command) {
 	decided, err := domain.Decide(domain.Past{Study: study}, c)
 	for _, e := range yamltext.Refusals(err) {
-		if at := r.plan.at.of(e.Path); !r.bad[at] && !r.below(at) {
-			r.wrong(at, "%s", e.Message)
-		}
+		r.wrong(r.plan.at.of(e.Path), "%s", e.Message)
 	}
 	for _, e := range decided {
 		study.Apply(e)
 	}
-}
-
-// below reports whether a problem was told of something within the value at a path, from which this one follows.
-func (r *reader) below(path string) bool {
-	for bad := range r.bad {
-		if strings.HasPrefix(bad, path+".") || strings.HasPrefix(bad, path+"[") {
-			return true
-		}
-	}
-	return false
 }
 
 // texts bounds what participants read and refuses what they could not read.
@@ -125,10 +114,16 @@ func (r *reader) consents() {
 
 // compile tries each planned analysis on made-up data of the study, so that a plan that cannot be carried out is refused before it is preregistered.
 func (r *reader) compile(study domain.Study) {
+	samples := map[string]*frame.Frame{}
 	for i, m := range r.plan.Protocol.Analyses {
 		at := yamltext.Element("analyses", i)
-		sample, err := projections.SampleFrame(study, m.Frame)
+		sample, known := samples[m.Frame]
+		var err error
+		if !known {
+			sample, err = projections.SampleFrame(study, m.Frame)
+		}
 		if err == nil {
+			samples[m.Frame] = sample
 			err = projections.SpecOf(m).Compile(sample)
 		}
 		if err == nil {
@@ -197,7 +192,7 @@ func (r *reader) warn() {
 	}
 	r.warnInstruments(warn)
 	if s := (planned{p}).summary(r.plan); s.core.taps > maxTaps || s.core.seconds > maxSeconds {
-		warn("diaries", "the daily core takes %d taps and about %s; at most %d and %s keep people answering for months", s.core.taps, seconds(s.core.seconds), maxTaps, seconds(maxSeconds))
+		warn("diaries", "the daily core takes %d taps and about %s; expected at most %d and %s", s.core.taps, seconds(s.core.seconds), maxTaps, seconds(maxSeconds))
 	}
 }
 

@@ -7,18 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	"asem/domain"
 )
 
 // Print writes a study as a file from which Read makes the same plan. A protocol that a file cannot express is an error.
 func Print(s *domain.Study) ([]byte, error) {
 	f := fileOf(s)
-	text, err := encode(f)
-	if err != nil {
-		return nil, err
-	}
+	text := encode(f)
 	var head strings.Builder
 	fmt.Fprintf(&head, "# Study %s, version %d of its protocol.\n", s.Code, s.Protocol.Version)
 	if sum := s.Protocol.AnalysisHash(); sum != "" {
@@ -38,17 +33,7 @@ func Print(s *domain.Study) ([]byte, error) {
 
 // sameProtocol compares what protocols say: an empty list is none.
 func sameProtocol(a, b domain.Protocol) bool {
-	x, errA := encode(fileOf(&domain.Study{Protocol: a}))
-	y, errB := encode(fileOf(&domain.Study{Protocol: b}))
-	return errA == nil && errB == nil && bytes.Equal(x, y)
-}
-
-func encode(f file) ([]byte, error) {
-	text, err := yaml.MarshalWithOptions(f, yaml.IndentSequence(true), yaml.UseLiteralStyleIfMultiline(true))
-	if err != nil {
-		return nil, fmt.Errorf("write YAML: %w", err)
-	}
-	return text, nil
+	return bytes.Equal(encode(fileOf(&domain.Study{Protocol: a})), encode(fileOf(&domain.Study{Protocol: b})))
 }
 
 // fileOf is the way back of Read. Diaries that a repetition made stand one by one.
@@ -84,9 +69,7 @@ func fileOf(s *domain.Study) file {
 	}
 	for _, sh := range p.Showings { // of an instrument that nobody is asked any more
 		if !slices.ContainsFunc(used, func(ref domain.InstrumentRef) bool { return ref.Code == sh.Instrument }) {
-			for _, ref := range refsOf(s, sh.Instrument) {
-				used = append(used, ref)
-			}
+			used = append(used, refsOf(s, sh.Instrument)...)
 		}
 	}
 	for _, ref := range used {

@@ -44,10 +44,10 @@ const (
 // Read reads a plan. Every problem has its place and says what was expected; they come joined, with code invalid.
 func Read(name string, text []byte, in Context) (*Plan, error) {
 	var f file
-	r := &reader{file: &f, in: in, plan: &Plan{at: places{origin: map[string]string{}}}, bad: map[string]bool{}}
+	r := &reader{file: &f, in: in, plan: &Plan{at: places{origin: map[string]string{}}}}
 	r.Document = yamltext.Read(name, text, &f)
 	r.plan.doc = r.Document
-	if r.Any() {
+	if !r.Filled() {
 		return nil, r.Result()
 	}
 	r.study()
@@ -73,9 +73,11 @@ type reader struct {
 	bad    map[string]bool // paths of which a problem was told: the domain need not tell it again
 }
 
-// wrong notes a problem with the value at a path.
+// wrong notes a problem with the value at a path, unless one was told of it already.
 func (r *reader) wrong(path, format string, args ...any) {
-	r.bad[path] = true
+	if r.Told(path) {
+		return
+	}
 	if !r.Has(path) {
 		format, args = "%s: "+format, append([]any{path}, args...)
 	}
@@ -197,7 +199,6 @@ func (r *reader) instrumentFile(at, name string) (domain.Instrument, bool) {
 	in, err := dataimport.ParseInstrument(name, text)
 	for _, e := range yamltext.Refusals(err) {
 		r.Add(e) // its place is in the other file
-		r.bad[at] = true
 	}
 	return in, err == nil
 }
@@ -257,7 +258,7 @@ func (r *reader) waves() {
 		floats := m.anchor == domain.AnchorSession || m.anchor == domain.AnchorCalendar
 		switch {
 		case floats && w.Month == nil:
-			r.wrong(at+".month", "the nominal month is missing; analyses need it where a session or a date says when the wave is")
+			r.wrong(at+".at", "the nominal month (month) is missing; analyses need it where a session or a date says when the wave is")
 		case !floats && w.Month != nil && err == nil:
 			r.wrong(at+".month", "the moment tells the month already")
 		case w.Month != nil:

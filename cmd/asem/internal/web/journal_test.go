@@ -128,7 +128,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	t.Cleanup(func() { _ = log.Close() })
 	signer, _, err := proof.NewSigner()
 	require.NoError(t, err)
-	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
+	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer, nil)
 	require.NoError(t, err)
 	store, err := access.OpenSQLite(t.Context(), filepath.Join(dir, "access.db"), keys)
 	require.NoError(t, err)

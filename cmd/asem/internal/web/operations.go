@@ -16,6 +16,8 @@ type Operations struct {
 	Built    *Built    // the last rebuild that this server was asked for; nil: none was
 	Trees    []Tree
 	Message  string // what became of what was asked for
+
+	Reminders *Reminders // nil: there are none
 }
 
 // Follower is what follows the log: a read model, or what publishes it.
@@ -31,6 +33,24 @@ type Follower struct {
 	At        int64         // position of the event before which it stands; 0: not known
 	Type      string        // of that event
 	Since     time.Time     // it stands still; zero: not known
+}
+
+// Reminders is where the reminding of participants stands.
+type Reminders struct {
+	Leads            bool              // this server does it; otherwise another does
+	Channels         []ReminderChannel // none: nothing is sent
+	Couples          int               // looked after
+	Due              int               // of them, those for whom there is something to do now
+	Behind           time.Duration     // for how long the first of them has been waiting
+	UnderWay         int               // being sent
+	Accepted, Failed int64             // since the server began
+	Failure          string            // why what happens in the log is not heard of; empty: it is
+}
+
+// ReminderChannel is a way to participants.
+type ReminderChannel struct {
+	Name string
+	Away bool // it could not be opened when it was last tried
 }
 
 // Building is a rebuild under way.

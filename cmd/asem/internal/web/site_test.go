@@ -39,7 +39,7 @@ func newSite(t *testing.T, mail LinkSender, more ...page) *site {
 	dir := t.TempDir()
 	signer, _, err := proof.NewSigner()
 	require.NoError(t, err)
-	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer)
+	keys, err := seal.NewFile(filepath.Join(dir, "keys"), signer, nil)
 	require.NoError(t, err)
 	store, err := access.OpenSQLite(t.Context(), filepath.Join(dir, "access.db"), keys)
 	require.NoError(t, err)
