@@ -2,6 +2,8 @@ package projections
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +22,6 @@ func randomHistory(t *rapid.T, steps int) *history {
 	wave := rapid.IntRange(1, 3)
 	on := rapid.Custom(func(t *rapid.T) domain.Date { return day0(rapid.IntRange(0, 260).Draw(t, "day")) })
 	value := rapid.IntRange(0, 21)
-	prompt := rapid.SampledFrom([]string{"p1", "p2", "p3"})
 	answer := rapid.Custom(func(t *rapid.T) []domain.Answer {
 		list := answers(rapid.SliceOfN(rapid.IntRange(1, 7), 3, 3).Draw(t, "answers")...)
 		if rapid.Bool().Draw(t, "skipped") {
@@ -28,6 +29,29 @@ func randomHistory(t *rapid.T, steps int) *history {
 		}
 		return list
 	})
+	remind := func(c string, r domain.Role) domain.Command {
+		ledger := h.couples[c].Prompts(r)
+		slices.SortFunc(ledger, func(a, b domain.Prompt) int { return strings.Compare(a.Code, b.Code) })
+		step := rapid.SampledFrom([]string{"schedule", "start", "send", "send", "settle", "settle", "open"}).Draw(t, "step")
+		if len(ledger) == 0 && step != "start" || step == "schedule" || step == "start" {
+			o := rapid.SampledFrom((domain.Past{Study: h.study, Couple: h.couples[c]}).Agenda(r)).Draw(t, "offer")
+			at := o.Window.Opens.Add(time.Duration(rapid.IntRange(0, 12).Draw(t, "hours")) * time.Hour)
+			if step == "start" {
+				return domain.StartForm{Study: "S", Couple: c, Role: r, Occasion: o.Occasion, At: at}
+			}
+			code := fmt.Sprintf("p%d%s", rapid.IntRange(1, 3).Draw(t, "prompt"), r)
+			return domain.SchedulePrompt{Study: "S", Couple: c, Role: r, Prompt: code, Occasion: o.Occasion, Channel: "email", At: at}
+		}
+		p := rapid.SampledFrom(ledger).Draw(t, "prompt")
+		at := p.At.Add(time.Duration(rapid.IntRange(0, 6).Draw(t, "later")) * time.Hour)
+		switch step {
+		case "send":
+			return domain.SendPrompt{Study: "S", Couple: c, Role: r, Prompt: p.Code, At: at}
+		case "settle":
+			return domain.SettlePrompt{Study: "S", Couple: c, Role: r, Prompt: p.Code, At: at, Reason: rapid.SampledFrom([]string{"", "", domain.PromptUncertain}).Draw(t, "reason")}
+		}
+		return domain.OpenPrompt{Study: "S", Couple: c, Role: r, Prompt: p.Code, At: at}
+	}
 	kinds := []func(c string, r domain.Role) domain.Command{
 		func(c string, r domain.Role) domain.Command {
 			return domain.SubmitQuestionnaire{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), Instrument: domain.InstrumentRef{Code: "avo", Version: "1"},
@@ -71,24 +95,7 @@ func randomHistory(t *rapid.T, steps int) *history {
 		func(c string, r domain.Role) domain.Command {
 			return domain.GiveConsent{Study: "S", Couple: c, Role: r, Scope: domain.ScopeVideo, Version: rapid.SampledFrom([]string{"1", "2"}).Draw(t, "version")}
 		},
-		func(c string, r domain.Role) domain.Command {
-			o := rapid.SampledFrom((domain.Past{Study: h.study, Couple: h.couples[c]}).Agenda(r)).Draw(t, "offer")
-			at := o.Window.Opens.Add(time.Duration(rapid.IntRange(0, 12).Draw(t, "hours")) * time.Hour)
-			if rapid.Bool().Draw(t, "started") {
-				return domain.StartForm{Study: "S", Couple: c, Role: r, Occasion: o.Occasion, At: at}
-			}
-			return domain.SchedulePrompt{Study: "S", Couple: c, Role: r, Prompt: prompt.Draw(t, "prompt"), Occasion: o.Occasion, Channel: "email", At: at}
-		},
-		func(c string, r domain.Role) domain.Command {
-			return domain.SendPrompt{Study: "S", Couple: c, Role: r, Prompt: prompt.Draw(t, "prompt"), At: on.Draw(t, "day").At(12, time.UTC)}
-		},
-		func(c string, r domain.Role) domain.Command {
-			return domain.SettlePrompt{Study: "S", Couple: c, Role: r, Prompt: prompt.Draw(t, "prompt"), At: on.Draw(t, "day").At(12, time.UTC),
-				Reason: rapid.SampledFrom([]string{"", "", domain.PromptRefused, domain.PromptUncertain}).Draw(t, "reason")}
-		},
-		func(c string, r domain.Role) domain.Command {
-			return domain.OpenPrompt{Study: "S", Couple: c, Role: r, Prompt: prompt.Draw(t, "prompt"), At: on.Draw(t, "day").At(13, time.UTC)}
-		},
+		remind, remind, remind, remind,
 		func(string, domain.Role) domain.Command {
 			version++
 			p := testProtocol()

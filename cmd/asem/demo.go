@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
+	"time"
 
 	"asem/analysis/apim"
 	"asem/cmd/asem/internal/dataimport"
@@ -24,7 +26,7 @@ func (c *demoCmd) Help() string {
 	return `Makes an example study of 120 couples over eight months (synthetic, with known effects), brings in the
 real Acitelli couples beside it, fits the actor-partner change models of attachment anxiety and
 avoidance, prints them beside what the simulator put in, and serves pages and GraphQL.
-A second start finds its data again.
+A second start finds its data again. Beside these it serves a study to try, in which you answer as either partner of a couple.
 
 Example:
   asem demo --once --data demo-study`
@@ -73,11 +75,15 @@ func (c *demoCmd) show(ctx context.Context, h *house, io streams) error {
 		return nil
 	}
 	known, links := demoTokens(plan.Code, real.Code)
-	staff, err := h.demoStaff(ctx, plan.Code)
+	couple, err := h.demoCouple(ctx, time.Now())
 	if err != nil {
 		return err
 	}
-	all := func(base string) []string { return append(links(base), staff(base)...) }
+	staff, err := h.demoStaff(ctx, plan.Code, trialStudy)
+	if err != nil {
+		return err
+	}
+	all := func(base string) []string { return slices.Concat(couple(base), links(base), staff(base)) }
 	return h.serve(ctx, io, serving{listen: c.Listen, authenticate: known.authenticate, links: all})
 }
 

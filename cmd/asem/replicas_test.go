@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +56,12 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "worker:", err)
 		}
 		os.Exit(1)
+	}
+	if args := os.Getenv("ASEM_TEST_SERVE"); args != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		code := run(ctx, strings.Split(args, "\n"), streams{os.Stdout, os.Stderr})
+		stop()
+		os.Exit(code)
 	}
 	if dsn := os.Getenv("ASEM_TEST_REPLICA"); dsn != "" {
 		if err := replica(context.Background(), storage{Data: os.Getenv("ASEM_TEST_REPLICA_DATA"), Postgres: dsn}); err != nil {

@@ -105,16 +105,19 @@ func demoTokens(studies ...string) (tokens, func(base string) []string) {
 }
 
 // demoStaff makes accounts for the demo, and returns how to get into them. A set-up link is a new one each time until it is used.
-func (h *house) demoStaff(ctx context.Context, study string) (func(base string) []string, error) {
+func (h *house) demoStaff(ctx context.Context, studies ...string) (func(base string) []string, error) {
 	type account struct{ name, setup string }
 	var accounts []account
-	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher} {
-		name := "demo-" + string(role)
-		_, setup, err := h.access.AddUser(ctx, name, study, role)
-		if err != nil && domain.CodeOf(err) != domain.Conflict { // disabled
-			return nil, err
+	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher, domain.ActorClinician} {
+		a := account{name: "demo-" + string(role)}
+		for _, study := range studies {
+			_, setup, err := h.access.AddUser(ctx, a.name, study, role)
+			if err != nil && domain.CodeOf(err) != domain.Conflict { // disabled
+				return nil, err
+			}
+			a.setup = setup
 		}
-		accounts = append(accounts, account{name, setup})
+		accounts = append(accounts, a)
 	}
 	return func(base string) (lines []string) {
 		for _, a := range accounts {

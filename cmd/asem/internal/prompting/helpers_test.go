@@ -178,13 +178,13 @@ func answers(in domain.Instrument) (list []domain.Answer) {
 	return list
 }
 
-// answer answers an occasion.
-func answer(study, couple string, r domain.Role, o domain.Occasion, at time.Time) domain.Command {
+// answer answers an occasion, in couple 1.
+func answer(study string, r domain.Role, o domain.Occasion, at time.Time) domain.Command {
 	in, _ := domain.LatestKey("asem-daily")
 	if o.Burst != "" {
-		return domain.SubmitDiary{Study: study, Couple: couple, Role: r, Burst: o.Burst, Day: o.Day, FilledAt: at, Entries: []domain.DiaryEntry{{Instrument: in.Code, Version: in.Version, Answers: answers(in)}}}
+		return domain.SubmitDiary{Study: study, Couple: "1", Role: r, Burst: o.Burst, Day: o.Day, FilledAt: at, Entries: []domain.DiaryEntry{{Instrument: in.Code, Version: in.Version, Answers: answers(in)}}}
 	}
-	return domain.SubmitQuestionnaire{Study: study, Couple: couple, Role: r, Wave: o.Wave, Instrument: in.Ref(), Answers: answers(in), FilledAt: at}
+	return domain.SubmitQuestionnaire{Study: study, Couple: "1", Role: r, Wave: o.Wave, Instrument: in.Ref(), Answers: answers(in), FilledAt: at}
 }
 
 // tray is a channel that keeps what it is given.

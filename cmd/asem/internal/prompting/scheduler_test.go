@@ -96,7 +96,7 @@ func TestRemindersAreSentOnceInTheirWindowAndNeverAfterAWithdrawal(t *testing.T)
 			case 5, 6, 7, 8, 9, 10:
 				for _, o := range l.past(t, study, "1").Agenda(r) {
 					if o.Open(now) {
-						_ = l.try(answer(study, "1", r, o.Occasion, now))
+						_ = l.try(answer(study, r, o.Occasion, now))
 					}
 				}
 			case 11, 12:
@@ -221,9 +221,10 @@ func (l *lab) until(t *testing.T, end time.Time, s *Scheduler) {
 	}
 }
 
-func reasons(l *lab, t *testing.T, couple string, r domain.Role) (list []string) {
+// reasons tells how far the reminders of somebody in couple 1 came.
+func reasons(l *lab, t *testing.T, r domain.Role) (list []string) {
 	t.Helper()
-	prompts := l.past(t, "S", couple).Couple.Prompts(r)
+	prompts := l.past(t, "S", "1").Couple.Prompts(r)
 	slices.SortFunc(prompts, func(a, b domain.Prompt) int { return a.At.Compare(b.At) })
 	for _, p := range prompts {
 		switch {
@@ -246,12 +247,12 @@ func TestReminderOfAWaveAndADiaryGoThroughTheLedger(t *testing.T) {
 	s := begun(t, l, box)
 	l.until(t, monday.At(24*3, time.UTC), s)
 	// Until Wednesday night: the wave on Tuesday, and two for the diary days of Tuesday and Wednesday.
-	assert.Equal(t, []string{"accepted", "accepted", "accepted", "accepted", "accepted", "scheduled"}, append(reasons(l, t, "1", "A")[:5:5], "scheduled"))
+	assert.Equal(t, []string{"accepted", "accepted", "accepted", "accepted", "accepted", "scheduled"}, append(reasons(l, t, "A")[:5:5], "scheduled"))
 	assert.Len(t, box.taken(), 10)
-	l.do(t, answer("S", "1", "A", domain.Occasion{Burst: "d", Day: monday.AddDays(3)}, monday.At(3*24+19, time.UTC)))
+	l.do(t, answer("S", "A", domain.Occasion{Burst: "d", Day: monday.AddDays(3)}, monday.At(3*24+19, time.UTC)))
 	l.until(t, monday.At(24*4, time.UTC), s)
-	assert.Equal(t, []string{domain.PromptNotNeeded, domain.PromptNotNeeded}, reasons(l, t, "1", "A")[5:7], "A has answered")
-	assert.Equal(t, []string{"accepted", "accepted"}, reasons(l, t, "1", "B")[5:7])
+	assert.Equal(t, []string{domain.PromptNotNeeded, domain.PromptNotNeeded}, reasons(l, t, "A")[5:7], "A has answered")
+	assert.Equal(t, []string{"accepted", "accepted"}, reasons(l, t, "B")[5:7])
 	for _, b := range box.taken() {
 		assert.Equal(t, "https://journal.example.org", b.Link)
 	}
@@ -262,7 +263,7 @@ func TestWhatEndedIsClosed(t *testing.T) {
 	l := mondayLab(t, 1)
 	l.do(t, domain.EnrolCouple{Study: "S", Couple: "late", EnrolledOn: monday, Participants: []domain.NewParticipant{{Role: "A", Code: "la"}, {Role: "B", Code: "lb"}}})
 	s := begun(t, l)
-	l.do(t, answer("S", "1", "A", domain.Occasion{Wave: 1}, monday.At(12, time.UTC)), answer("S", "1", "B", domain.Occasion{Burst: "d", Day: monday.AddDays(2)}, monday.At(2*24+20, time.UTC)))
+	l.do(t, answer("S", "A", domain.Occasion{Wave: 1}, monday.At(12, time.UTC)), answer("S", "B", domain.Occasion{Burst: "d", Day: monday.AddDays(2)}, monday.At(2*24+20, time.UTC)))
 	l.until(t, monday.AddDays(10).At(1, time.UTC), s)
 	l.do(t, domain.GiveConsent{Study: "S", Couple: "late", Role: "A", Scope: domain.ScopeQuestionnaires, Version: "1", At: l.clock.Now()})
 	s.touch(Couple{"S", "late"})
@@ -299,8 +300,8 @@ func TestNoFloodAfterAnOutage(t *testing.T) {
 	l.until(t, monday.At(24+10, time.UTC), s) // those of Tuesday stand in the ledger
 	assert.Equal(t, 12, l.count(t, "prompt.scheduled"))
 	l.clock.set(monday.AddDays(4).At(20, time.UTC).Add(10 * time.Minute))
-	s = begun(t, l, box)
-	assert.Equal(t, []string{domain.PromptOverdue, domain.PromptOverdue, "accepted"}, reasons(l, t, "1", "A")[:3])
+	begun(t, l, box)
+	assert.Equal(t, []string{domain.PromptOverdue, domain.PromptOverdue, "accepted"}, reasons(l, t, "A")[:3])
 	assert.Len(t, box.taken(), 6, "one for each person: the one of ten minutes ago")
 	l.clock.set(monday.AddDays(5).At(20, time.UTC).Add(61 * time.Minute))
 	begun(t, l, box)
@@ -343,15 +344,15 @@ func TestACrashAfterTheClaimNeverSendsTwice(t *testing.T) {
 
 	second := &tray{clock: l.clock}
 	s := begun(t, l, second)
-	assert.Equal(t, []string{"sent"}, reasons(l, t, "1", "A"), "another may still be at it")
+	assert.Equal(t, []string{"sent"}, reasons(l, t, "A"), "another may still be at it")
 	l.until(t, monday.At(36, time.UTC).Add(doubt), s)
 	assert.Empty(t, second.taken())
-	assert.Equal(t, []string{domain.PromptUncertain}, reasons(l, t, "1", "A"))
+	assert.Equal(t, []string{domain.PromptUncertain}, reasons(l, t, "A"))
 	l.until(t, monday.AddDays(12).At(0, time.UTC), s)
 	assert.Empty(t, second.taken())
 	close(stuck)
 	dead.done.Wait()
-	assert.Equal(t, []string{domain.PromptUncertain}, reasons(l, t, "1", "A"), "what is settled stays so")
+	assert.Equal(t, []string{domain.PromptUncertain}, reasons(l, t, "A"), "what is settled stays so")
 	assert.Zero(t, l.count(t, "prompt.accepted"))
 }
 
@@ -426,7 +427,7 @@ func TestTheLetterIsNotSentToWhoeverHasJustLeftOrAnswered(t *testing.T) {
 		"withdrew":                         {domain.WithdrawParticipant{Study: "S", Couple: "1", Role: "A", On: monday.AddDays(1)}, 0},
 		"withdrew consent":                 {domain.WithdrawConsent{Study: "S", Couple: "1", Role: "A", Scope: domain.ScopeQuestionnaires}, 0},
 		"separated":                        {domain.ReportSeparation{Study: "S", Couple: "1", Role: "A", On: monday}, 0},
-		"answered":                         {answer("S", "1", "A", domain.Occasion{Wave: 1}, now), 0},
+		"answered":                         {answer("S", "A", domain.Occasion{Wave: 1}, now), 0},
 		"was erased":                       {domain.EraseParticipant{Study: "S", Couple: "1", Role: "A"}, 0},
 		"took the address out":             {domain.ChangeContact{Study: "S", Couple: "1", Role: "A"}, 0},
 		"and the partner withdrew":         {domain.WithdrawParticipant{Study: "S", Couple: "1", Role: "B", On: monday.AddDays(1)}, 1},
@@ -448,7 +449,7 @@ func TestTheLetterIsNotSentToWhoeverHasJustLeftOrAnswered(t *testing.T) {
 			assert.Len(t, box.taken(), c.sent)
 			assert.Equal(t, 1, l.count(t, "prompt.sent"))
 			if c.sent == 0 && name != "was erased" {
-				assert.Equal(t, []string{domain.PromptNotNeeded}, reasons(l, t, "1", "A"))
+				assert.Equal(t, []string{domain.PromptNotNeeded}, reasons(l, t, "A"))
 			}
 			l.until(t, monday.AddDays(12).At(0, time.UTC), s)
 			assert.Len(t, box.taken(), c.sent)
@@ -492,7 +493,7 @@ func TestWhatAPersonGetsTellsNothingOfThePartner(t *testing.T) {
 	require.Len(t, alone, 5)
 	at := monday.At(30, time.UTC)
 	for name, partner := range map[string][]domain.Command{
-		"answers":         {answer("S", "1", "B", domain.Occasion{Wave: 1}, at)},
+		"answers":         {answer("S", "B", domain.Occasion{Wave: 1}, at)},
 		"withdraws":       {domain.WithdrawParticipant{Study: "S", Couple: "1", Role: "B", On: monday}},
 		"is erased":       {domain.EraseParticipant{Study: "S", Couple: "1", Role: "B"}},
 		"moves":           {domain.MoveParticipant{Study: "S", Couple: "1", Role: "B", Zone: "Asia/Tokyo", At: at}},
@@ -543,7 +544,7 @@ func TestReminderWaitsForAServerThatIsAway(t *testing.T) {
 	away, box.clock = true, l.clock
 	s = begun(t, l, box)
 	l.until(t, monday.At(38, time.UTC), s)
-	assert.Equal(t, []string{domain.PromptUnreached}, reasons(l, t, "1", "A"))
+	assert.Equal(t, []string{domain.PromptUnreached}, reasons(l, t, "A"))
 }
 
 func TestWithoutAnAddressTheLedgerSaysSo(t *testing.T) {
@@ -551,8 +552,8 @@ func TestWithoutAnAddressTheLedgerSaysSo(t *testing.T) {
 	l.do(t, domain.ChangeContact{Study: "S", Couple: "1", Role: "A"})
 	s := begun(t, l, &tray{clock: l.clock})
 	l.until(t, monday.At(40, time.UTC), s)
-	assert.Equal(t, []string{domain.PromptNoAddress}, reasons(l, t, "1", "A"))
-	assert.Equal(t, []string{"accepted"}, reasons(l, t, "1", "B"))
+	assert.Equal(t, []string{domain.PromptNoAddress}, reasons(l, t, "A"))
+	assert.Equal(t, []string{"accepted"}, reasons(l, t, "B"))
 }
 
 // A reminder that a new version of the protocol has no more is not sent, and one that it brings forward is.
@@ -568,7 +569,7 @@ func TestTheProtocolInForceCounts(t *testing.T) {
 	l.do(t, domain.PublishProtocol{Study: "S", Protocol: next})
 	l.follow(t, s, at)
 	l.until(t, monday.At(47, time.UTC), s)
-	assert.Equal(t, []string{domain.PromptNotNeeded, "accepted", domain.PromptNotNeeded}, reasons(l, t, "1", "A"))
+	assert.Equal(t, []string{domain.PromptNotNeeded, "accepted", domain.PromptNotNeeded}, reasons(l, t, "A"))
 	for _, at := range box.at {
 		assert.Equal(t, 14, at.Hour())
 	}

@@ -197,7 +197,16 @@ func (p *phone) shows(text string) {
 // open goes to a page and waits until its scripts are ready.
 func (p *phone) open(path string) {
 	p.t.Helper()
-	p.do(chromedp.Navigate(p.s.base + path))
+	err := chromedp.Do(p.ctx, chromedp.Navigate(p.s.base+path))
+	for range 3 { // the page before may have been on its way to another one
+		if err == nil || !strings.Contains(err.Error(), "ERR_ABORTED") {
+			break
+		}
+		err = chromedp.Do(p.ctx, chromedp.Navigate(p.s.base+path))
+	}
+	if err != nil {
+		p.fail(err)
+	}
 	p.ready()
 }
 
@@ -206,11 +215,27 @@ func (p *phone) ready() {
 	p.wait(`document.documentElement.dataset.ready`)
 }
 
-// tap touches the middle of what a selector finds, once it is shown.
+// tap touches the middle of what a selector finds, once it is shown and nothing lies over it.
 func (p *phone) tap(selector string) {
 	p.t.Helper()
-	p.wait(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
-	p.do(chromedp.Click(chromedp.CSS(selector)))
+	find := fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		if (!e?.checkVisibility() || e.disabled) return [];
+		e.scrollIntoView({ block: "center", behavior: "instant" });
+		const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
+		const there = document.elementFromPoint(x, y);
+		return e === there || e.contains(there) ? [x, y] : [];
+	})()`, selector)
+	for begin := time.Now(); ; time.Sleep(15 * time.Millisecond) {
+		at, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]float64](find))
+		if err == nil && len(at) == 2 {
+			p.do(chromedp.MouseClickXY(at[0], at[1]))
+			return
+		}
+		if time.Since(begin) > 15*time.Second {
+			p.fail(fmt.Errorf("nothing to tap at %s: %w", selector, err))
+		}
+	}
 }
 
 // signIn signs in on the page.

@@ -4,4 +4,15 @@
 //   - [New] and [Config]: the table of all pages and their headers
 //   - policy.go: who may open a page. A new page is a line of the table with one of its policies
 //   - home.go, query.go: a page a file, with its template in pages/ and its script and style in assets/
+//   - journal.go: what participants' pages have in common; today.go, form.go, submit.go and the files beside them: one each, with templates in pages/journal/ and
+//     scripts and styles in assets/journal/. What they read is in package language
+//
+// # Participants' pages
+//
+// They are made from what there is of the couple in the log, and show a person the own part alone. Addresses tell nothing: a form has one that is made
+// from the person and the occasion under a secret, so that it is of use to nobody else, and answers cannot be sent in the place of the partner who uses the same phone.
+//
+// Each form works without script, as one page. With it questions come one at a time; answers are kept in the browser as they are given, encrypted under a key that the
+// browser does not hand out and that signing out destroys; what is sent waits there until the server has it. The time at which something was filled
+// in is that at which the server showed it plus what the browser measured since: nobody can claim an earlier one.
 package web

@@ -44,6 +44,13 @@ func (p *phone) everyPage(look func(name string)) {
 		p.shows(text)
 	}
 
+	_, token, err := s.access.OpenInvitation(p.t.Context(), "S", time.Hour)
+	require.NoError(p.t, err)
+	at("/join/"+token, "join")
+	p.tap("main form button")
+	p.wait(`document.querySelector(".secret")`)
+	see("joined")
+	at("/join/x", "join-over")
 	at("/in", "sign-in")
 	p.script(`document.getElementById("code").value = "234-678-9AC"; document.getElementById("pin").value = "1"`)
 	p.tap("form.card button")
@@ -243,7 +250,7 @@ func TestWhatAScreenReaderSays(t *testing.T) {
 	assert.Contains(t, strings.Join(said, "\n"), "progressbar Diary days")
 }
 
-func TestHebrew(t *testing.T) {
+func TestHebrewAndGerman(t *testing.T) {
 	t.Parallel()
 	s := newStudy(t)
 	s.agreed("A")
@@ -268,6 +275,18 @@ func TestHebrew(t *testing.T) {
 		p.look("he-" + path)
 	}
 	require.Len(t, s.entries("A"), 1)
+
+	// German words are long: nothing runs off the side, nor when zoomed in.
+	s.do(domain.ChooseLanguage{Study: "S", Couple: "C1", Role: "A", Language: "de"})
+	for _, path := range []string{"", "/own", "/choices", "/consent", "/settings", "/help", "/leave", "/out", "/welcome"} {
+		p.open("/me" + path)
+		assert.LessOrEqual(t, value[float64](p, runsOff), 0.0, path)
+		p.look("de" + strings.ReplaceAll(path, "/", "-"))
+		p.do(chromedp.EmulateViewport(180, 370))
+		assert.LessOrEqual(t, value[float64](p, runsOff), 0.0, "zoomed in: %s", path)
+		assert.Empty(t, value[[]string](p, smallTargets), path)
+		p.do(chromedp.EmulateViewport(360, 740))
+	}
 }
 
 // TestTransferOfTheFirstDiaryPage: what the first page of the diary weighs, on a phone that has never been here, and how soon it can be used.

@@ -245,7 +245,7 @@ func (v *visit) take() {
 			}
 		}
 		if code := domain.CodeOf(err); code == domain.Conflict || code == domain.Forbidden { // such as after a separation that ends what is asked
-			v.end(http.StatusConflict, "closed", sentForm{Title: v.T("closed"), Lines: []string{v.T("closed.stored")}, Wrong: true})
+			v.refuse("closed", sentForm{Title: v.T("closed"), Lines: []string{v.T("closed.stored")}, Wrong: true})
 			return
 		}
 		v.failed(err)
@@ -262,12 +262,12 @@ func (v *visit) settled(p part, got reading, filled time.Time) bool {
 			return true
 		}
 		at := e.FilledAt.In(v.zone)
-		v.end(http.StatusConflict, "kept", sentForm{Title: v.T("kept"), Lines: []string{v.T("kept.text", v.Moment(at))}, Wrong: true})
+		v.refuse("kept", sentForm{Title: v.T("kept"), Lines: []string{v.T("kept.text", v.Moment(at))}, Wrong: true})
 		return true
 	}
 	if s, closed := v.closed(p, filled); closed {
 		s.Lines, s.Wrong = append(s.Lines, v.T("closed.stored")), true
-		v.end(http.StatusConflict, "closed", s)
+		v.refuse("closed", s)
 		return true
 	}
 	return false
@@ -336,13 +336,14 @@ func (v *visit) done(p part) {
 
 // notYours refuses what was made for somebody else who uses the same phone.
 func (v *visit) notYours() {
-	v.end(http.StatusConflict, "other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})
+	v.refuse("other", sentForm{Title: v.T("other"), Lines: []string{v.T("other.text")}, Wrong: true})
 }
 
-func (v *visit) end(status int, state string, s sentForm) {
+// refuse tells why what was sent was not taken.
+func (v *visit) refuse(state string, s sentForm) {
 	if v.wantsJSON() {
-		v.json(status, outcome{State: state, To: v.r.URL.Path})
+		v.json(http.StatusConflict, outcome{State: state, To: v.r.URL.Path})
 		return
 	}
-	v.render(status, "sent", "", s)
+	v.render(http.StatusConflict, "sent", "", s)
 }

@@ -52,7 +52,7 @@ func german() *Language {
 			"progress.diary":       "Tagebuchtage",
 			"progress.waves":       "Fragebögen",
 			"progress.of":          "%d von %d",
-			"progress.pay":         "Aufwandsentschädigung bisher",
+			"progress.pay":         "Entschädigung bisher",
 			"progress.pay.note":    "Es zählt, was Sie selbst gesendet haben.",
 			"local.waiting":        count{One: "%d Eintrag ist auf diesem Telefon gespeichert und noch nicht angekommen.", Other: "%d Einträge sind auf diesem Telefon gespeichert und noch nicht angekommen."},
 			"local.send":           "Jetzt senden",

@@ -7,7 +7,7 @@ const { owner, page } = document.body.dataset;
 
 // Who left at once does not come back by the back button, not even before the server has heard of it. Signing in ends that.
 const left = "left";
-if (page === "signin") sessionStorage.removeItem(left);
+if (!owner) sessionStorage.removeItem(left);
 else if (sessionStorage.getItem(left)) {
   document.documentElement.hidden = true;
   location.replace("/in");

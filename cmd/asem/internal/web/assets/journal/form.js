@@ -130,10 +130,14 @@ const answers = () => {
 };
 
 let saving;
+let sending = false;
 function keep() {
   if (!keeps) return;
   clearTimeout(saving);
-  saving = setTimeout(() => store.put("drafts", owner, id, { answers: answers() }).catch(() => {}), 120);
+  saving = setTimeout(async () => {
+    const kept = await store.put("drafts", owner, id, { answers: answers() }).then(() => true, () => false);
+    if (kept && navigator.onLine && !sending) state.textContent = words.saved;
+  }, 120);
 }
 form.addEventListener("input", keep);
 
@@ -147,7 +151,6 @@ function restore(kept) {
 
 // --- sending
 
-let sending = false;
 form.addEventListener("submit", async (e) => {
   e.preventDefault();
   if (sending) return;
