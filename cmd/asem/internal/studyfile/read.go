@@ -69,8 +69,7 @@ type reader struct {
 	plan *Plan
 	refs map[string][]domain.InstrumentRef // by code: what waves and diaries may name
 
-	listed []string        // where each of the plan's instruments stands
-	bad    map[string]bool // paths of which a problem was told: the domain need not tell it again
+	listed []string // where each of the plan's instruments stands
 }
 
 // wrong notes a problem with the value at a path, unless one was told of it already.

@@ -118,6 +118,7 @@ func TestBadPlans(t *testing.T) {
 		want       []string
 	}{
 		{"empty", "", []string{"s.yaml: the file is empty"}},
+		{"nothing but null", "~", []string{"s.yaml: the file is empty"}},
 		{"only comments", "# nothing\n", []string{"s.yaml: the file is empty"}},
 		{"too long", strings.Repeat("#", yamltext.MaxBytes+1), []string{"s.yaml: the file has 1048577 bytes; expected at most 1048576"}},
 		{"UTF-16", "\xFF\xFEs\x00t\x00", []string{"s.yaml: the file starts with the byte order mark of UTF-16 or UTF-32"}},

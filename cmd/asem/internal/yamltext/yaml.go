@@ -164,6 +164,9 @@ func parseYAML(text []byte) (root ast.Node, err error) {
 	case len(f.Docs) > 1:
 		return nil, fmt.Errorf("the file holds %d YAML documents; expected one", len(f.Docs))
 	}
+	if _, null := f.Docs[0].Body.(*ast.NullNode); null {
+		return nil, errors.New("the file is empty")
+	}
 	return f.Docs[0].Body, nil
 }
 
