@@ -96,8 +96,7 @@ func (c SubmitDiary) decide(p Past) ([]Event, error) {
 	}
 	// What was filled in in time and arrives after the day was closed, from a phone that had no connection, is taken: the day cannot be asked again.
 	if old, ok := p.Couple.diaries[diaryKey{c.Role, c.Burst, c.Day}]; ok && !old.missed {
-		switch {
-		case reflect.DeepEqual(old.entries, c.Entries):
+		if reflect.DeepEqual(old.entries, c.Entries) {
 			return nil, nil
 		}
 		return nil, refuse(Conflict, "day", "the diary of %s was sent before", c.Day)

@@ -57,7 +57,7 @@ func outcomeOf(t domain.Timing) (outcome, error) {
 
 func compliances() definition {
 	return project("compliance", 1, complianceSchema,
-		erases("key", "wave_attendance", "diary_attendance"),
+		erases("wave_attendance", "diary_attendance"),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.QuestionnaireSubmitted) error {
 			o, err := outcomeOf(e.Timing)
 			if err != nil {

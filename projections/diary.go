@@ -52,7 +52,7 @@ const diaryInstruments = "diary_instrument"
 func diaries() definition {
 	return project("diary", 1, diarySchema+fmt.Sprintf(instrumentSchema, diaryInstruments),
 		keepInstruments(diaryInstruments),
-		erases("key", "diary", "diary_score"),
+		erases("diary", "diary_score"),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.DiarySubmitted) error {
 			couple, err := coupleOf(at)
 			if err != nil {

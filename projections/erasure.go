@@ -7,13 +7,13 @@ import (
 	"asem/events"
 )
 
-// erases handles the erasure of a participant: every row of the person goes, of all positions, so that no earlier view shows it either. column
-// holds in each of the tables a key that begins with the person's.
+// erases handles the erasure of a participant: every row of the person goes, of all positions, so that no earlier view shows it either. The
+// column key holds in each of the tables a key that begins with the person's.
 //
 // What a rebuild makes of the log is the same: the events of the person cannot be read any more.
-func erases(column string, tables ...string) handler {
+func erases(tables ...string) handler {
 	return on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantErased) error {
-		return tx.erase(ctx, at, e, column, tables, "", nil)
+		return tx.erase(ctx, at, e, "key", tables, "", nil)
 	})
 }
 

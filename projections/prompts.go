@@ -57,7 +57,7 @@ const (
 
 func prompts() definition {
 	return project("prompts", 1, promptSchema,
-		erases("key", "prompt", "prompt_step", "form_step"),
+		erases("prompt", "prompt_step", "form_step"),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.PromptScheduled) error {
 			couple, err := coupleOf(at)
 			if err != nil {

@@ -53,7 +53,7 @@ const trajectoryInstruments = "trajectory_instrument"
 func trajectories() definition {
 	return project("trajectory", 1, trajectorySchema+fmt.Sprintf(instrumentSchema, trajectoryInstruments),
 		keepInstruments(trajectoryInstruments),
-		erases("key", "questionnaire", "score"),
+		erases("questionnaire", "score"),
 		on(scoreQuestionnaire),
 		on(scoreCorrectedAnswer),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ScoreRecorded) error {

@@ -122,13 +122,13 @@ type powerReport struct {
 
 type (
 	powerJSON struct {
-		Kind       string          `json:"kind"`
-		Alpha      number          `json:"alpha"`
-		Interest   []string        `json:"interest"`
+		Kind       string           `json:"kind"`
+		Alpha      number           `json:"alpha"`
+		Interest   []string         `json:"interest"`
 		Covariance []covarianceJSON `json:"covariance"` // as taken to be true
-		Points     []pointJSON     `json:"points"`
-		Solution   *solutionJSON   `json:"solution,omitempty"`
-		Provenance designJSON      `json:"provenance"`
+		Points     []pointJSON      `json:"points"`
+		Solution   *solutionJSON    `json:"solution,omitempty"`
+		Provenance designJSON       `json:"provenance"`
 	}
 	covarianceJSON struct {
 		Name  string `json:"name"`
