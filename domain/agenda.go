@@ -62,8 +62,8 @@ func (p Past) Agenda(r Role) []Offer {
 				}
 			}
 		}
-		o.Done, o.Missed = o.Received == len(o.Instruments), p.Couple.missedWaves[waveKey{r, w.Index}]
-		o.Asked = p.asks(who, ScopeQuestionnaires, window)
+		o.Done, o.Missed = o.Received == len(o.Instruments), o.Received == 0 && p.Couple.missedWaves[waveKey{r, w.Index}]
+		o.Asked, o.Window = p.asks(who, ScopeQuestionnaires, window)
 		list = append(list, o)
 	}
 	for _, b := range p.Study.Protocol.Diaries {
@@ -77,7 +77,7 @@ func (p Past) Agenda(r Role) []Offer {
 			if d, ok := p.Couple.diaries[diaryKey{r, b.Code, o.Day}]; ok {
 				o.Missed, o.Done, o.Received, o.Timing = d.missed, !d.missed, len(d.entries), d.timing
 			}
-			o.Asked = p.asks(who, ScopeDiary, window)
+			o.Asked, o.Window = p.asks(who, ScopeDiary, window)
 			list = append(list, o)
 		}
 	}
@@ -116,16 +116,34 @@ func (p Past) askedOf(r Role, refs []InstrumentRef) []InstrumentRef {
 	return list
 }
 
-// asks reports whether the person agreed to a scope and takes part when a window opens.
-func (p Past) asks(who *Participant, s Scope, w Window) bool {
-	if _, ok := who.Consents[s]; !ok {
-		return false
+// asks reports whether the person agreed to a scope and takes part when a window opens. The window ends with the day before the person does no longer.
+func (p Past) asks(who *Participant, s Scope, w Window) (bool, Window) {
+	clock := who.clock()
+	for _, on := range p.partings(who) {
+		if end := clock.first(on, 0); end.Before(w.Ends) {
+			if !end.After(w.Opens) {
+				return false, w
+			}
+			w.Closes, w.Ends = earlier(w.Closes, end), end
+		}
 	}
-	day := dateOf(w.Opens.In(who.clock().at(w.Opens)))
-	if !who.WithdrawnOn.IsZero() && !day.Before(who.WithdrawnOn) {
-		return false
+	_, agreed := who.Consents[s]
+	return agreed, w
+}
+
+// partings lists the days from which on nothing is asked of the person.
+func (p Past) partings(who *Participant) (days []Date) {
+	if !who.WithdrawnOn.IsZero() {
+		days = append(days, who.WithdrawnOn)
 	}
-	return !p.stopped(who, day)
+	if p.Study.Protocol.AfterSeparation == StopAfterSeparation {
+		for _, on := range []Date{p.Couple.SeparatedOn, who.SeparatedOn} {
+			if !on.IsZero() {
+				days = append(days, on)
+			}
+		}
+	}
+	return days
 }
 
 // stopped reports whether a separation ended what the person is asked.

@@ -94,10 +94,9 @@ func (c SubmitDiary) decide(p Past) ([]Event, error) {
 	if err := c.checkEntries(p, asked); err != nil {
 		return nil, err
 	}
-	if old, ok := p.Couple.diaries[diaryKey{c.Role, c.Burst, c.Day}]; ok {
+	// What was filled in in time and arrives after the day was closed, from a phone that had no connection, is taken: the day cannot be asked again.
+	if old, ok := p.Couple.diaries[diaryKey{c.Role, c.Burst, c.Day}]; ok && !old.missed {
 		switch {
-		case old.missed:
-			return nil, refuse(Conflict, "day", "the diary of %s was closed as missed", c.Day)
 		case reflect.DeepEqual(old.entries, c.Entries):
 			return nil, nil
 		}

@@ -216,6 +216,17 @@ func (f *Frame) With(columns ...Column) (*Frame, error) {
 	return New(append(slices.Clone(f.columns), columns...)...)
 }
 
+// Replace returns a frame with a column in the place of the one of the same name.
+func (f *Frame) Replace(c Column) (*Frame, error) {
+	i, ok := f.byName[c.Name]
+	if !ok {
+		return nil, fmt.Errorf("there is no column %q to replace", c.Name)
+	}
+	columns := slices.Clone(f.columns)
+	columns[i] = c
+	return New(columns...)
+}
+
 // WriteCSV writes the frame as comma-separated text with a header; missing values are empty. Numbers
 // read back as the same values.
 func (f *Frame) WriteCSV(w io.Writer) error {

@@ -52,6 +52,11 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	return join(s, d)
+}
+
+// join makes the model of a spec with its defaults and a design.
+func join(s Spec, d *design) (*Model, error) {
 	m := &Model{spec: s, design: d}
 	if len(d.y) == 0 {
 		return nil, &DataError{Column: s.Outcome, Message: "no row is complete in all columns of the model" + d.mostMissing()}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"os"
 
 	"asem/analysis/frame"
+	"asem/analysis/plot"
 	"asem/domain"
 	"asem/events"
 	"asem/projections"
@@ -24,12 +26,16 @@ type fitCmd struct {
 	AsOf     int64    `help:"With --study: as of this position of the log; 0 is now." placeholder:"POSITION"`
 	NA       []string `help:"Texts that mean a missing value in the file, besides the empty one; NA if none is given." name:"na" placeholder:"TEXT"`
 	JSON     bool     `help:"Print the result as JSON." name:"json"`
+
+	Forest       string `help:"Draw the actor and partner effects with their intervals to this file, .svg or .png." placeholder:"FILE"`
+	Trajectories string `help:"Draw the expected course of the outcome to this file, .svg or .png." placeholder:"FILE"`
 }
 
 func (c *fitCmd) Help() string {
 	return `Examples:
   asem fit --data long.csv --spec growth.yaml
   asem fit --study DEMO --spec growth.yaml --json
+  asem fit --study DEMO --spec growth.yaml --forest effects.svg --trajectories course.png
 
 Exit code 0: fitted; 1: the model did not converge, the reason is printed; 2: bad input.`
 }
@@ -37,6 +43,9 @@ Exit code 0: fitted; 1: the model did not converge, the reason is printed; 2: ba
 func (c *fitCmd) Run(ctx context.Context, io streams) error {
 	spec, err := readSpec(c.Spec)
 	if err != nil {
+		return err
+	}
+	if err := cmp.Or(figureName(c.Forest), figureName(c.Trajectories)); err != nil {
 		return err
 	}
 	f, from, err := c.load(ctx)
@@ -55,7 +64,30 @@ func (c *fitCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
-	return r.Err()
+	if err := r.Err(); err != nil {
+		return err
+	}
+	return c.draw(r, f)
+}
+
+// draw draws the figures that were asked for.
+func (c *fitCmd) draw(r *fitted, f *frame.Frame) error {
+	for _, d := range []struct {
+		path string
+		draw func() (*plot.Figure, error)
+	}{{c.Forest, r.forest}, {c.Trajectories, func() (*plot.Figure, error) { return r.trajectories(f) }}} {
+		if d.path == "" {
+			continue
+		}
+		figure, err := d.draw()
+		if err != nil {
+			return err
+		}
+		if err := saveFigure(d.path, figure); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load reads the data from the file or the study.

@@ -24,6 +24,8 @@ var (
 		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/agreement":           {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
+		"analysis/power":               {"asem/analysis/frame", "asem/analysis/mixed", "asem/analysis/apim", "gonum.org/v1/gonum/"},
+		"analysis/plot":                {"gonum.org/v1/plot", "gonum.org/v1/plot/"},
 		"events/backup":                {"asem/domain", "asem/events", "asem/events/proof", "asem/events/seal", "github.com/google/uuid", "filippo.io/age", "github.com/klauspost/compress/zstd", "github.com/gofrs/flock"},
 		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
 		"events/seal":                  {"asem/domain", "asem/events", "golang.org/x/crypto/"},

@@ -28,6 +28,7 @@ type commands struct {
 	Study       studyCmd       `cmd:"" help:"Plan studies: ready plans, plans of your own, their versions."`
 	Instrument  instrumentCmd  `cmd:"" help:"List the scoring keys that ship, or bring in an instrument of your own."`
 	Fit         fitCmd         `cmd:"" help:"Fit a model to a CSV file or to a study."`
+	Power       powerCmd       `cmd:"" help:"Say what a study that is planned would find: power, precision, how many couples."`
 	Agreement   agreementCmd   `cmd:"" help:"Say how far judges agree, in a CSV file or a study."`
 	Reliability reliabilityCmd `cmd:"" help:"Say how reliable a scale is, asked once or every day."`
 	Export      exportCmd      `cmd:"" help:"Write a study's data for analysis as CSV."`

@@ -68,16 +68,21 @@ func parseSpec(name string, text []byte) (modelSpec, error) {
 	}
 	sum := sha256.Sum256(text)
 	s.sha256 = hex.EncodeToString(sum[:])
+	return s, s.check(name)
+}
+
+// check refuses what no kind of model can be.
+func (s modelSpec) check(name string) error {
 	if s.Kind == "" {
-		return s, &domain.Error{Code: domain.Invalid, Path: name, Message: "kind is missing; expected one of " + kindList()}
+		return &domain.Error{Code: domain.Invalid, Path: name, Message: "kind is missing; expected one of " + kindList()}
 	}
 	if s.Wave != "" && s.Time != "" && s.Wave != s.Time {
-		return s, &domain.Error{Code: domain.Invalid, Path: name, Message: "time and wave name different columns; give one of them"}
+		return &domain.Error{Code: domain.Invalid, Path: name, Message: "time and wave name different columns; give one of them"}
 	}
 	if s.Missing != "" && s.Missing != "row" && s.Missing != "pair" {
-		return s, &domain.Error{Code: domain.Invalid, Path: name, Message: fmt.Sprintf("missing is %q; expected row or pair", s.Missing)}
+		return &domain.Error{Code: domain.Invalid, Path: name, Message: fmt.Sprintf("missing is %q; expected row or pair", s.Missing)}
 	}
-	return s, nil
+	return nil
 }
 
 func kindList() string {
@@ -97,17 +102,22 @@ type fitted struct {
 // fit fits the model to a frame. Bad specs and data come back as errors with code invalid; a model that does not
 // converge is a result.
 func (s modelSpec) fit(ctx context.Context, f *frame.Frame) (*fitted, error) {
-	time := s.Time
-	if time == "" {
-		time = s.Wave
-	}
-	m, err := projections.ModelSpec{
-		Kind: s.Kind, Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: time, Fixed: s.Fixed, Random: s.Random, Contrasts: s.Contrasts,
-		ResidualVariance: s.Residual.Variance, CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial,
-		Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves, Method: s.Method, DF: s.DF, Level: s.Level,
-	}.Fit(ctx, f)
+	m, err := s.asked().Fit(ctx, f)
 	if err != nil {
 		return nil, err
 	}
 	return &fitted{s, m}, nil
+}
+
+// asked is the model that the spec asks for.
+func (s modelSpec) asked() projections.ModelSpec {
+	time := s.Time
+	if time == "" {
+		time = s.Wave
+	}
+	return projections.ModelSpec{
+		Kind: s.Kind, Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: time, Fixed: s.Fixed, Random: s.Random, Contrasts: s.Contrasts,
+		ResidualVariance: s.Residual.Variance, CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial,
+		Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves, Method: s.Method, DF: s.DF, Level: s.Level,
+	}
 }

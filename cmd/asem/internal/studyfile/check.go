@@ -56,23 +56,11 @@ func (r *reader) check() {
 func (r *reader) decide(study *domain.Study, c domain.Command) {
 	decided, err := domain.Decide(domain.Past{Study: study}, c)
 	for _, e := range yamltext.Refusals(err) {
-		if at := r.plan.at.of(e.Path); !r.bad[at] && !r.below(at) {
-			r.wrong(at, "%s", e.Message)
-		}
+		r.wrong(r.plan.at.of(e.Path), "%s", e.Message)
 	}
 	for _, e := range decided {
 		study.Apply(e)
 	}
-}
-
-// below reports whether a problem was told of something within the value at a path, from which this one follows.
-func (r *reader) below(path string) bool {
-	for bad := range r.bad {
-		if strings.HasPrefix(bad, path+".") || strings.HasPrefix(bad, path+"[") {
-			return true
-		}
-	}
-	return false
 }
 
 // texts bounds what participants read and refuses what they could not read.
@@ -204,7 +192,7 @@ func (r *reader) warn() {
 	}
 	r.warnInstruments(warn)
 	if s := (planned{p}).summary(r.plan); s.core.taps > maxTaps || s.core.seconds > maxSeconds {
-		warn("diaries", "the daily core takes %d taps and about %s; at most %d and %s keep people answering for months", s.core.taps, seconds(s.core.seconds), maxTaps, seconds(maxSeconds))
+		warn("diaries", "the daily core takes %d taps and about %s; expected at most %d and %s", s.core.taps, seconds(s.core.seconds), maxTaps, seconds(maxSeconds))
 	}
 }
 

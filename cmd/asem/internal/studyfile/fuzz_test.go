@@ -10,7 +10,7 @@ import (
 
 // Whatever is read, it is a plan that the domain takes and that prints as the same plan, or a mistake of the user's.
 func FuzzRead(f *testing.F) {
-	for _, seed := range []string{small, "", "study:", "a: &x [*x]", "<<: {a: b}", "waves: [{at: enrolment}]\n", "? a\n: b", "study: |\n  a\n", "!!binary a: b", "diaries: [{repeat: {times: 2}}]", "\t", "\xFF\xFE",
+	for _, seed := range []string{small, "", "~", "study:", "a: &x [*x]", "<<: {a: b}", "waves: [{at: enrolment}]\n", "? a\n: b", "study: |\n  a\n", "!!binary a: b", "diaries: [{repeat: {times: 2}}]", "\t", "\xFF\xFE",
 		"study: {code: S, title: T, zone: Etc/UTC}\nexchangeable: true\nafterSeparation: stop\nwaves: [{at: session 3, month: 1e-3}]\n"} {
 		f.Add([]byte(seed))
 	}

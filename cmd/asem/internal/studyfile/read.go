@@ -39,16 +39,15 @@ const (
 	maxRepeats     = 100
 	maxInstruments = 100
 	maxDiaries     = 200
-	maxBad         = 1000 // problems of which the places are kept; beyond it they are only counted
 )
 
 // Read reads a plan. Every problem has its place and says what was expected; they come joined, with code invalid.
 func Read(name string, text []byte, in Context) (*Plan, error) {
 	var f file
-	r := &reader{file: &f, in: in, plan: &Plan{at: places{origin: map[string]string{}}}, bad: map[string]bool{}}
+	r := &reader{file: &f, in: in, plan: &Plan{at: places{origin: map[string]string{}}}}
 	r.Document = yamltext.Read(name, text, &f)
 	r.plan.doc = r.Document
-	if r.Any() {
+	if !r.Filled() {
 		return nil, r.Result()
 	}
 	r.study()
@@ -70,14 +69,13 @@ type reader struct {
 	plan *Plan
 	refs map[string][]domain.InstrumentRef // by code: what waves and diaries may name
 
-	listed []string        // where each of the plan's instruments stands
-	bad    map[string]bool // paths of which a problem was told: the domain need not tell it again
+	listed []string // where each of the plan's instruments stands
 }
 
-// wrong notes a problem with the value at a path.
+// wrong notes a problem with the value at a path, unless one was told of it already.
 func (r *reader) wrong(path, format string, args ...any) {
-	if len(r.bad) < maxBad {
-		r.bad[path] = true
+	if r.Told(path) {
+		return
 	}
 	if !r.Has(path) {
 		format, args = "%s: "+format, append([]any{path}, args...)
@@ -200,7 +198,6 @@ func (r *reader) instrumentFile(at, name string) (domain.Instrument, bool) {
 	in, err := dataimport.ParseInstrument(name, text)
 	for _, e := range yamltext.Refusals(err) {
 		r.Add(e) // its place is in the other file
-		r.bad[at] = true
 	}
 	return in, err == nil
 }
@@ -260,8 +257,7 @@ func (r *reader) waves() {
 		floats := m.anchor == domain.AnchorSession || m.anchor == domain.AnchorCalendar
 		switch {
 		case floats && w.Month == nil:
-			r.wrong(at+".month", "the nominal month is missing; analyses need it where a session or a date says when the wave is")
-			r.bad[at+".at"] = true // where the domain's view of the month would be told
+			r.wrong(at+".at", "the nominal month (month) is missing; analyses need it where a session or a date says when the wave is")
 		case !floats && w.Month != nil && err == nil:
 			r.wrong(at+".month", "the moment tells the month already")
 		case w.Month != nil:

@@ -118,6 +118,7 @@ func TestBadPlans(t *testing.T) {
 		want       []string
 	}{
 		{"empty", "", []string{"s.yaml: the file is empty"}},
+		{"nothing but null", "~", []string{"s.yaml: the file is empty"}},
 		{"only comments", "# nothing\n", []string{"s.yaml: the file is empty"}},
 		{"too long", strings.Repeat("#", yamltext.MaxBytes+1), []string{"s.yaml: the file has 1048577 bytes; expected at most 1048576"}},
 		{"UTF-16", "\xFF\xFEs\x00t\x00", []string{"s.yaml: the file starts with the byte order mark of UTF-16 or UTF-32"}},
@@ -138,7 +139,7 @@ func TestBadPlans(t *testing.T) {
 		{"bad moment", swap("4 months +/- 7 days", "in four months"), []string{`s.yaml:13:24: "in four months" is no moment; expected "enrolment"`}},
 		{"waves out of order", swap("at: enrolment +14 days", "at: 5 months"), []string{"s.yaml:13:24: month 4 does not come after the wave before it"}},
 		{"a month told twice", swap("at: 4 months +/- 7 days", "at: 4 months, month: 4"), []string{"s.yaml:13:41: the moment tells the month already"}},
-		{"a session without a month", swap("at: 4 months +/- 7 days", "at: session 3"), []string{"s.yaml:13:5: waves[1].month: the nominal month is missing"}},
+		{"a session without a month", swap("at: 4 months +/- 7 days", "at: session 3"), []string{"s.yaml:13:24: the nominal month (month) is missing"}},
 		{"hours", swap("17:00..03:00 next day", "17:00..03:00"), []string{`s.yaml:15:47: "17:00..03:00" closes before it opens; write "17:00..03:00 next day"`}},
 		{"grace into the next day", swap("grace: 9 hours", "grace: 15 hours"), []string{"s.yaml:15:79: a day could still be answered when the next one opens; expected at most 14"}},
 		{"no diary days", swap("days: 14,", "days: 0,"), []string{"s.yaml:15:37: 0 days; expected 1 to 366"}},
@@ -188,7 +189,7 @@ func TestBadPlans(t *testing.T) {
 // All mistakes are told at once, and none twice: the domain does not repeat what the plan has said of a value.
 func TestAllMistakesAtOnce(t *testing.T) {
 	text := small
-	for old, now := range map[string]string{"Europe/Berlin": "Berlin", "4 months +/- 7 days": "soon", "17:00..03:00 next day": "evening", "scope: diary": "scope: dairy", "after: 2 hours": "after: 2 days", `"1.50"`: "-1"} {
+	for old, now := range map[string]string{"Europe/Berlin": "Berlin", "4 months +/- 7 days": "soon", "17:00..03:00 next day": "evening", "scope: diary": "scope: dairy", "after: 2 hours": "after: 2 days", `"1.50"`: "-1", "days: 14": "days: many", "showings:": "showing:"} {
 		text = strings.Replace(text, old, now, 1)
 	}
 	_, err := Read("s.yaml", []byte(text), Context{})
@@ -197,7 +198,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	for _, m := range got {
 		places = append(places, strings.Join(strings.SplitN(m, ":", 4)[:3], ":"))
 	}
-	assert.ElementsMatch(t, []string{"s.yaml:13:24", "s.yaml:15:47", "s.yaml:20:23", "s.yaml:21:51", "s.yaml:1:47", "s.yaml:9:13", "s.yaml:8:3"}, places, "%s", strings.Join(got, "\n"))
+	assert.ElementsMatch(t, []string{"s.yaml:13:24", "s.yaml:15:49", "s.yaml:20:23", "s.yaml:21:51", "s.yaml:1:47", "s.yaml:9:13", "s.yaml:15:37", "s.yaml:16:1"}, places, "%s", strings.Join(got, "\n"))
 }
 
 // What is nested without end, or says the same by aliases again and again, is refused at once.
@@ -282,7 +283,7 @@ diaries: [{code: d, starts: enrolment, days: 1, open: "00:00..24:00", instrument
 	assert.Contains(t, got, "s.yaml:1:1: there are no consent forms")
 	assert.Contains(t, got, "s.yaml:1:1: there are no sites")
 	assert.Contains(t, got, "s.yaml:4:45: asem-demo@1 is asked at no wave and in no diary")
-	assert.Contains(t, got, "s.yaml:6:10: the daily core takes 19 taps and about 2 min; at most 15 and 3 min keep people answering for months")
+	assert.Contains(t, got, "s.yaml:6:10: the daily core takes 19 taps and about 2 min; expected at most 15 and 3 min")
 	assert.NotContains(t, strings.Join(read(t, bare+"showings: [{instrument: asem-tension, gate: {item: t_any, value: 1}}]\n").Warnings, "\n"), "daily core")
 	help := strings.Replace(small, `number: "1"`, `number: "PLACEHOLDER"`, 1)
 	assert.Equal(t, []string{"s.yaml:6:76: there is a placeholder to be replaced before anybody reads it"}, read(t, help).Warnings)

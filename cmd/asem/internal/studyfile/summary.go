@@ -11,7 +11,7 @@ import (
 	"asem/domain"
 )
 
-// What keeps people answering for months, as the daily core is meant, and by what effort is reckoned.
+// What a daily core is meant to take at most, and by what effort is reckoned.
 const (
 	maxTaps    = 15
 	maxSeconds = 180
@@ -173,7 +173,7 @@ func (p *Plan) rest(w io.Writer, s summary) {
 		if s.core.taps > maxTaps || s.core.seconds > maxSeconds {
 			verdict = "above"
 		}
-		fmt.Fprintf(w, "Daily core: %d taps, %s; %s the %d taps and %s that people keep up for months.\n", s.core.taps, seconds(s.core.seconds), verdict, maxTaps, seconds(maxSeconds))
+		fmt.Fprintf(w, "Daily core: %d taps, %s; %s the %d taps and %s that are meant.\n", s.core.taps, seconds(s.core.seconds), verdict, maxTaps, seconds(maxSeconds))
 	}
 	var scopes []string
 	for _, c := range pr.Consents {

@@ -122,7 +122,7 @@ func (s *server) stateOf(study string, p domain.Protocol, c *projections.BoardCo
 			if o.Done {
 				done[o.Occasion]++
 			}
-			if o.Done || o.Missed || !now.Before(o.Window.Ends) {
+			if o.Done || o.Missed || o.Asked && !now.Before(o.Window.Ends) {
 				over[o.Occasion]++
 			}
 		}

@@ -268,9 +268,9 @@ func TestSigningOutClearsThePhone(t *testing.T) {
 	p.offline(true)
 	p.tap("button.send")
 	p.shows("Saved on this phone")
-	p.offline(false)
 	require.NoError(t, s.access.EndSessions(t.Context(), s.person("A"))) // so that it cannot be sent
 	p.expected = append(p.expected, "401")
+	p.offline(false)
 
 	// The partner uses the same phone: nothing is sent in the name of the partner, and nothing of it is shown.
 	p.open("/in")

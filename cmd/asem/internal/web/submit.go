@@ -112,7 +112,7 @@ func (v *visit) closed(p part, at time.Time) (sentForm, bool) {
 		s.Lines = []string{v.T("today.withdrawn")}
 	case !p.Asked:
 		s.Lines, s.Choice = []string{v.T("closed.consent")}, true
-	case p.Missed && p.Burst != "": // a wave may still come in from a phone that had no connection
+	case p.Missed && p.Burst != "" && !at.Before(p.Window.Ends): // what was filled in before may still come in, from a phone that had no connection
 		s.Lines = []string{v.T("closed.missed")}
 	case at.Before(p.Window.Opens):
 		s.Lines = []string{v.T("closed.early", v.Moment(p.Window.Opens.In(v.zone)))}

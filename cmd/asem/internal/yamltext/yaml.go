@@ -21,6 +21,9 @@ import (
 // MaxBytes bounds a text: the longest questionnaire in three languages is far below.
 const MaxBytes = 1 << 20
 
+// maxTold bounds how many places of problems are kept; more are only counted.
+const maxTold = 1000
+
 // maxList bounds the elements of a list. What checks them may compare each with each.
 const maxList = 2000
 
@@ -31,13 +34,14 @@ type Document struct {
 
 	places map[string]string // path of a value, such as waves[1].month -> line:column
 	has    map[string]bool   // paths that were written out
+	told   map[string]bool   // paths with which something is wrong, or that a misspelt key may have meant
 }
 
 // Read fills into, a pointer to a struct, from a text. Fields have the names of their yaml tags, else of their json tags. It is stricter than the
 // library's own decoder, which turns 1.5 into 1, the text 007 into 7, and stops at the first problem: here text stays as it is written, a number
 // is whole where a whole one is due, anchors and aliases are refused, and every problem has its line and column. Without a problem everything was filled.
 func Read(name string, text []byte, into any) *Document {
-	d := &Document{Name: name, places: map[string]string{}, has: map[string]bool{}}
+	d := &Document{Name: name, places: map[string]string{}, has: map[string]bool{}, told: map[string]bool{}}
 	text, ok := d.decode(text)
 	if !ok {
 		return d
@@ -160,6 +164,9 @@ func parseYAML(text []byte) (root ast.Node, err error) {
 	case len(f.Docs) > 1:
 		return nil, fmt.Errorf("the file holds %d YAML documents; expected one", len(f.Docs))
 	}
+	if _, null := f.Docs[0].Body.(*ast.NullNode); null {
+		return nil, errors.New("the file is empty")
+	}
 	return f.Docs[0].Body, nil
 }
 
@@ -185,7 +192,29 @@ func (d *Document) Where(path string) string {
 }
 
 // Wrong notes a problem with the value at a path.
-func (d *Document) Wrong(path, format string, args ...any) { d.At(d.Where(path), format, args...) }
+func (d *Document) Wrong(path, format string, args ...any) {
+	if len(d.told) < maxTold {
+		d.told[path] = true
+	}
+	d.At(d.Where(path), format, args...)
+}
+
+// Told reports whether a problem was noted of the value at a path, of something in it, or of a key that may have been meant to be it: what else is
+// found wrong with the value may only follow from that.
+func (d *Document) Told(path string) bool {
+	if d.told[path] {
+		return true
+	}
+	for t := range d.told {
+		if len(t) > len(path) && strings.HasPrefix(t, path) && (t[len(path)] == '.' || t[len(path)] == '[') {
+			return true
+		}
+	}
+	return false
+}
+
+// Filled reports whether the text is YAML, so that what could be read of it was filled in.
+func (d *Document) Filled() bool { return d.has[""] }
 
 // Has reports whether the value at a path was written out.
 func (d *Document) Has(path string) bool { return d.has[path] }
@@ -252,6 +281,9 @@ func (d *Document) fillStruct(v reflect.Value, n ast.Node, path string) {
 		i, field := byKey[key]
 		if !ok || !field {
 			d.At(d.Name+":"+place(pair.Key.GetToken()), "there is no key %q here; expected one of %s%s", key, strings.Join(known, ", "), DidYouMean(key, known))
+			for _, meant := range nearest(key, known) {
+				d.told[join(path, meant)] = true
+			}
 			continue
 		}
 		d.fill(v.Field(i), pair.Value, join(path, key))
