@@ -45,7 +45,7 @@ func visit(t testing.TB, method, url, password string) (int, string) {
 func eventually(t *testing.T, url, password string, status int, want string) string {
 	t.Helper()
 	var got string
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(45 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		code, body := visit(t, http.MethodGet, url, password)
 		if got = body; code == status && strings.Contains(body, want) {
 			return got
@@ -225,7 +225,7 @@ func TestOperationsPageInABrowser(t *testing.T) {
 	at := strings.Replace(base, "http://", "http://me:"+keeper+"@", 1)
 	do(t, ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(at+"/admin"))
 	assert.Contains(t, textOf(t, ctx, ".verdict"), "All follow the log")
-	assert.Equal(t, "7", eval[string](t, ctx, `String(document.querySelectorAll("tbody")[0].rows.length)`))
+	assert.Equal(t, "9", eval[string](t, ctx, `String(document.querySelectorAll("tbody")[0].rows.length)`))
 	screenshots(t, ctx, "operations")
 	for range 10 { // to the button, and press it
 		do(t, ctx, chromedp.KeyEvent(kb.Tab))
