@@ -205,7 +205,7 @@ func TestKilledServersRemindNobodyTwice(t *testing.T) {
 			}
 		}
 		t.Logf("%d kills: of %d reminders %d were accepted, of %d nobody knows; %d arrived", kills, 2*couples, accepted, unknown, box.count())
-		assert.LessOrEqual(t, unknown, 4*kills, "at most those under way at a kill")
+		assert.LessOrEqual(t, unknown, 8*kills, "at most those under way at a kill: in four conversations, or about to be recorded")
 		return nil
 	}))
 }

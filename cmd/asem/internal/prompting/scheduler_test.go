@@ -68,6 +68,7 @@ func TestRemindersAreSentOnceInTheirWindowAndNeverAfterAWithdrawal(t *testing.T)
 		alone := func() *Scheduler {
 			s := l.scheduler(box)
 			s.talking = make(chan struct{}, 1)
+			s.Couples = justOne{l, study} // those of the cases before are done with
 			return s
 		}
 		s := alone()
@@ -135,6 +136,17 @@ func TestRemindersAreSentOnceInTheirWindowAndNeverAfterAWithdrawal(t *testing.T)
 	})
 	assert.Greater(t, sent, 20, "otherwise this tried nothing")
 	assert.Positive(t, again)
+}
+
+// justOne is the directory of one study of a lab.
+type justOne struct {
+	lab   *lab
+	study string
+}
+
+func (d justOne) Couples(ctx context.Context) ([]Couple, events.Position, error) {
+	list, at, err := d.lab.Couples(ctx)
+	return slices.DeleteFunc(list, func(c Couple) bool { return c.Study != d.study }), at, err
 }
 
 // misdeed says, from the log alone, why a letter should not be handed over at a time; nothing if it may.
