@@ -354,11 +354,11 @@ func TestDiskFull(t *testing.T) {
 		keptItsPromises(t, s, j.list)
 	}
 	t.Run("sqlite", func(t *testing.T) {
-		dir := small(t, "24m")
+		dir := small(t, "48m")
 		fill(t, storage{Data: filepath.Join(dir, "data"), Keys: filepath.Join(t.TempDir(), "keys")}, dir)
 	})
 	t.Run("postgres", func(t *testing.T) {
-		dir := small(t, "160m")
+		dir := small(t, "192m")
 		elsewhere := os.TempDir()
 		t.Setenv("TMPDIR", dir)
 		server := eventstest.NewServer(t)
