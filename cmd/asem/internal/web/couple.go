@@ -239,7 +239,7 @@ func (s *server) changeCouple(w http.ResponseWriter, r *http.Request, u access.S
 		done = "The consent was withdrawn."
 		commands = append(commands, domain.WithdrawConsent{Study: study, Couple: c.Code, Role: role, Scope: domain.Scope(f.Get("scope"))})
 	case "withdraw":
-		done, err = "The withdrawal was recorded. This person can no longer sign in and gets no more reminders.", dateErr
+		done, err = "The withdrawal was recorded. Nothing more is asked of this person, who can still sign in to read and take along what was sent.", dateErr
 		commands = append(commands, domain.WithdrawParticipant{Study: study, Couple: c.Code, Role: role, On: on})
 	case "separated":
 		done, err = "The separation was recorded.", dateErr
@@ -259,12 +259,6 @@ func (s *server) changeCouple(w http.ResponseWriter, r *http.Request, u access.S
 	}
 	if err == nil {
 		_, err = s.Executor.ExecuteAll(r.Context(), uuid.New(), s.staffOrders(u, domain.ActorCoordinator, commands...))
-	}
-	if err == nil && f.Get("do") == "withdraw" {
-		if err := s.Access.Forget(r.Context(), p); err != nil {
-			s.failed(w, err)
-			return
-		}
 	}
 	status := http.StatusOK
 	if err != nil {

@@ -48,7 +48,7 @@ func participants(h func(http.ResponseWriter, *http.Request, access.Participant)
 // participantsOr is [participants] with an answer of its own to what is sent by whoever is not signed in any more: 401, and the way to go on.
 func participantsOr(h func(http.ResponseWriter, *http.Request, access.Participant), expired http.HandlerFunc) guarded {
 	return guarded{policy: "participant", open: func(s *server) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		return paced(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-store") // for whoever sits here next
 			p, ok, err := s.Sessions.Participant(r.Context())
 			switch {
@@ -63,7 +63,7 @@ func participantsOr(h func(http.ResponseWriter, *http.Request, access.Participan
 			default:
 				s.showSignIn(w, r, http.StatusUnauthorized, signInPage{Problem: "signin.expired"})
 			}
-		})
+		}))
 	}}
 }
 
