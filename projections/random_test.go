@@ -147,7 +147,7 @@ func randomHistory(t *rapid.T, steps int) *history {
 func TestRandomHistoriesReachEveryEvent(t *testing.T) {
 	reached := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		for _, at := range randomHistory(t, 60).log {
+		for _, at := range randomHistory(t, 120).log {
 			reached[at.Type]++
 		}
 	})

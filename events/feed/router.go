@@ -158,7 +158,7 @@ func (r *Router) read(name string, err error) {
 	switch { // only the goroutine that calls this changes the state of this consumer
 	case err == nil && s.reading:
 		r.applied(name, 0)
-	case err != nil && (s.reading || s.Failure == ""): // what could not be applied tells more
+	case err != nil && (s.reading || s.Failure == "" || errors.Is(err, events.ErrDamaged)): // what could not be applied tells more, but where the record was damaged since
 		r.failed(name, err, true)
 	}
 }
