@@ -113,6 +113,7 @@ func (v *who) comeIn(t *testing.T, c access.Credential) {
 // examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO, {couple} its couple 001.
 var examplePaths = map[string]string{
 	"GET /in/link/{token}": "/in/link/x",
+	"GET /m/{ref}":         "/m/x",
 	"GET /join/{token}":    "/join/x",
 	"POST /join/{token}":   "/join/x",
 	"GET /me/f/{id}":       "/me/f/x",

@@ -11,6 +11,7 @@ import (
 	"net/mail"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -151,10 +152,20 @@ func (h *house) prompter(r reach, address string, leader *projections.Leadership
 	key.Write([]byte("asem: times of reminders"))
 	s := prompting.New(prompting.Config{
 		Exec: h.exec, Couples: prompting.ReadModels{Store: h.read}, Leads: func() bool { return leader.Leads(prompting.Name) }, Planner: prompting.Planner{Key: key.Sum(nil)},
-		Channels: r.channels, From: r.from, Address: address + "/me", PerMinute: r.perMinute, Logger: log,
+		Channels: r.channels, From: r.from, Linker: promptLinks{h.access, address}, Address: address + "/me", PerMinute: r.perMinute, Logger: log,
 	})
 	router, err := feed.NewRouter(h.archive, feed.Options{Logger: log, Leader: leader}, s)
 	return s, router, err
+}
+
+// promptLinks makes the links in reminders. They let nobody in: who has the letter has not yet shown to be the person.
+type promptLinks struct {
+	access *access.Store
+	base   string
+}
+
+func (l promptLinks) Link(_ context.Context, to prompting.Participant, prompt string, _ time.Time) (string, error) {
+	return l.base + web.PromptPath(l.access, access.Participant{Study: to.Study, Couple: to.Couple, Role: to.Role}, prompt), nil
 }
 
 // signInMail sends the links by which participants sign in.

@@ -110,6 +110,6 @@ func (i Identities) For(study, site string) Identity {
 
 // Linker makes the links by which participants come from a letter to their pages.
 type Linker interface {
-	// Link returns a link that lets one person in, until a moment at most, and that tells which prompt was followed.
+	// Link returns a link that leads one person to the own pages, until a moment at most, and that tells which prompt was followed.
 	Link(ctx context.Context, to Participant, prompt string, until time.Time) (string, error)
 }

@@ -3,7 +3,7 @@
 //   - [Planner]: which reminders a participant gets, and when: never at night, never outside the window, telling nothing of the partner
 //   - [Scheduler]: keeps the ledger of prompts in the log, claims each before it goes out, hands it over at most once
 //   - [Channel]: who delivers, [Mail] by SMTP or a [Webhook]; [Letter] is what they get
-//   - [Linker]: makes links by which a participant comes in; package access has it
+//   - [Linker]: makes links by which a participant comes to the own pages
 //   - package texts: what letters say, in every language
 //
 // Addresses are read from the log when a letter is written, and stand in no log file, metric or error. What a server says is told by its

@@ -217,3 +217,26 @@ func TestClinicianReadsOnRecord(t *testing.T) {
 	assert.Contains(t, cleo.post(s.staffPath("/concerns"), url.Values{"concern": {keys[0][1]}, "do": {"handle"}, "outcome": {"called"}}).body, "taken care of")
 	assert.Equal(t, http.StatusNotFound, cleo.post(s.staffPath("/concerns"), url.Values{"concern": {"x"}}).status)
 }
+
+func TestAReminderIsFollowed(t *testing.T) {
+	s := newStudy(t)
+	s.agreed("A")
+	s.do(domain.SchedulePrompt{Study: "S", Couple: "C1", Role: "A", Prompt: "p1", Occasion: domain.Occasion{Wave: 1}, Channel: "email", At: s.clock.now()},
+		domain.SendPrompt{Study: "S", Couple: "C1", Role: "A", Prompt: "p1", At: s.clock.now()})
+	followed := func() bool {
+		past, err := s.exec.Past(t.Context(), "S", "C1")
+		require.NoError(t, err)
+		return !past.Couple.Prompts("A")[0].Opened.IsZero()
+	}
+	link := PromptPath(s.access, s.person("A"), "p1")
+	assert.NotContains(t, link, "p1")
+	a := s.visitor()
+	assert.Equal(t, "/in", a.get(link).at)
+	assert.False(t, followed(), "a program that looks at links is no person")
+	b := s.signedIn("B")
+	assert.Equal(t, "/me/welcome", b.get(link).at)
+	assert.False(t, followed(), "it is the partner's")
+	assert.Equal(t, "/me", a.post("/in", url.Values{"code": {string(s.codes["A"].Code)}, "pin": {s.codes["A"].PIN}}).at)
+	assert.True(t, followed())
+	assert.Equal(t, "/me", a.get("/m/nothing").at)
+}

@@ -33,6 +33,7 @@ type todayPage struct {
 
 // today shows what is open now.
 func (v *visit) today() {
+	v.opened()
 	if !v.who.Paired && !v.gone() {
 		v.redirect("/me/welcome")
 		return

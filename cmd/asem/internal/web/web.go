@@ -95,6 +95,8 @@ func (s *server) table() []page {
 		{"GET /join/{token}", public(s.joinForm)},
 		{"POST /join/{token}", public(s.join)},
 
+		{"GET /m/{ref}", public(s.prompted)},
+
 		{"GET /me", s.mine((*visit).today)},
 		{"GET /me/welcome", s.mine((*visit).welcome)},
 		{"POST /me/welcome", s.mine((*visit).confirmPairing)},
