@@ -244,8 +244,9 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 		return err == nil && v.Role == operator
 	}
 	var links web.LinkSender
+	var inviter web.Inviter
 	if s.reach.mail != nil {
-		links = signInMail{s.reach.mail, o.exec}
+		links, inviter = signInMail{s.reach.mail, o.exec}, s.reach.mail
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", sessions.Wrap(api))
@@ -254,7 +255,7 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 	mux.Handle("GET /metrics", onlyOperators(isOperator, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	mux.Handle("/", sessions.Wrap(web.New(web.Config{
 		Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator,
-		Access: o.access, Sessions: sessions, Links: links, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
+		Access: o.access, Sessions: sessions, Links: links, Inviter: inviter, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
 	})))
 	return mux
 }

@@ -225,7 +225,7 @@ func (s *server) changeCouple(w http.ResponseWriter, r *http.Request, u access.S
 			s.failed(w, e)
 			return
 		}
-		s.showLetters(w, r, u, study, protocol, c.Code, []letter{s.letterFor(protocol, c, role, cred)})
+		s.showLetters(w, r, u, study, c.Code, []letter{s.letterFor(protocol, c, role, cred)})
 		return
 	case "settings":
 		done = "The settings were changed."

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -32,6 +33,12 @@ func (s *study) member(name string, role domain.ActorRole) *client {
 	a := c.post("/staff/setup/done", url.Values{"setup": {setup}, "password": {"a long enough password"}, "again": {"a long enough password"}, "once": {once}})
 	require.Equal(s.t, http.StatusOK, a.status, a.body)
 	return c
+}
+
+// SendInvitation notes an invitation instead of sending it; how mail is sent is tested where it is.
+func (s *study) SendInvitation(_ context.Context, address, language, link string) error {
+	s.invited = append(s.invited, address+" "+language+" "+link)
+	return nil
 }
 
 // staffPath is the path of a page of study S.
@@ -132,6 +139,8 @@ func TestACoupleIsEnrolled(t *testing.T) {
 	filled.Set("code", "002")
 	filled.Set("email-A", "")
 	require.Equal(t, http.StatusOK, ana.post(s.staffPath("/enrol"), filled).status)
+	assert.Contains(t, letters.body, "An invitation was sent to one.")
+	assert.Equal(t, []string{"a@example.org de https://study.example/in"}, s.invited)
 	second, err := s.exec.Past(t.Context(), "S", "002")
 	require.NoError(t, err)
 	two := map[string]bool{past.Couple.Arm("A"): true, second.Couple.Arm("A"): true}

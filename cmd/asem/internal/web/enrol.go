@@ -179,7 +179,7 @@ func (s *server) enrolCouple(w http.ResponseWriter, r *http.Request, u access.St
 		}
 		letters = append(letters, s.letterFor(protocol, c, p.role, cred))
 	}
-	s.showLetters(w, r, u, study, protocol, n.code, letters)
+	s.showLetters(w, r, u, study, n.code, letters, s.invite(r.Context(), protocol, n.people)...)
 }
 
 // orFirst does something unless something before it failed.
@@ -189,6 +189,45 @@ func orFirst[T any](before error, do func() (T, error)) (T, error) {
 		return none, before
 	}
 	return do()
+}
+
+// Inviter sends somebody an invitation by e-mail, with the address at which to take part.
+type Inviter interface {
+	SendInvitation(ctx context.Context, address, language, link string) error
+}
+
+// invite sends invitations to those who gave an address, and tells in a sentence each what came of it. Code and PIN stay on paper.
+func (s *server) invite(ctx context.Context, protocol domain.Protocol, people []newPerson) (told []string) {
+	if s.Inviter == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for _, p := range people {
+		if p.email == "" {
+			continue
+		}
+		language := p.language
+		if language == "" {
+			language = protocol.AskedIn()[0]
+		}
+		if err := s.Inviter.SendInvitation(ctx, p.email, language, s.Base+"/in"); err != nil {
+			s.Logger.Warn("an invitation could not be sent", "code", string(domain.CodeOf(err)))
+			told = append(told, "The invitation to "+labelOf(protocol, p.role)+" could not be sent: hand over the letter.")
+			continue
+		}
+		told = append(told, "An invitation was sent to "+labelOf(protocol, p.role)+".")
+	}
+	return told
+}
+
+func labelOf(protocol domain.Protocol, role domain.Role) string {
+	for _, l := range protocol.Roles {
+		if l.Role == role {
+			return l.Label
+		}
+	}
+	return string(role)
 }
 
 // letter lets one partner in. It is printed, each on a sheet of its own, and shown once.
@@ -205,6 +244,7 @@ type lettersBody struct {
 	Ref     string
 	Address string // where to sign in
 	Letters []letter
+	Told    []string // what became of invitations by e-mail
 }
 
 func (s *server) letterFor(protocol domain.Protocol, c *projections.BoardCouple, role domain.Role, cred access.Credential) letter {
@@ -213,16 +253,12 @@ func (s *server) letterFor(protocol domain.Protocol, c *projections.BoardCouple,
 	if l.Language == "" {
 		l.Language = protocol.AskedIn()[0]
 	}
-	for _, label := range protocol.Roles {
-		if label.Role == role {
-			l.Label = label.Label
-		}
-	}
+	l.Label = labelOf(protocol, role)
 	return l
 }
 
-func (s *server) showLetters(w http.ResponseWriter, r *http.Request, u access.Staff, study string, _ domain.Protocol, couple string, letters []letter) {
-	s.staffPage(w, http.StatusOK, "letters.html", "Letters", u.Name, lettersBody{s.ofStudyPage(r, u, study), couple, s.coupleRef(study, couple), s.Base + "/in", letters})
+func (s *server) showLetters(w http.ResponseWriter, r *http.Request, u access.Staff, study, couple string, letters []letter, told ...string) {
+	s.staffPage(w, http.StatusOK, "letters.html", "Letters", u.Name, lettersBody{s.ofStudyPage(r, u, study), couple, s.coupleRef(study, couple), s.Base + "/in", letters, told})
 }
 
 type invitationsBody struct {

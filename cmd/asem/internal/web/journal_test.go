@@ -58,6 +58,8 @@ type study struct {
 	base   string
 	down   atomic.Bool // the connection to the server is broken
 	codes  map[domain.Role]access.Credential
+
+	invited []string
 }
 
 // enrolled is the day on which couples of tests are enrolled, and the zone in which they live.
@@ -151,7 +153,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	sessions := access.NewSessions(store, false, func(w http.ResponseWriter, _ *http.Request, err error) { Failed(logger, w, err) })
 	handler := sessions.Wrap(New(Config{
-		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz",
+		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz", Inviter: s,
 		IsOperator: func(*http.Request) bool { return false },
 	}))
 	mux := http.NewServeMux()

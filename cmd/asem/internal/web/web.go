@@ -29,6 +29,7 @@ type Config struct {
 	Access     *access.Store            // who may come in
 	Sessions   *access.Sessions         // who is in; requests come through its Wrap
 	Links      LinkSender               // nil: nobody can ask for a sign-in link
+	Inviter    Inviter                  // nil: invitations are letters on paper only
 	Base       string                   // where people reach this server: https://study.example
 	Proxies    []netip.Prefix           // whose word about the address of a visitor counts
 	Logger     *slog.Logger
