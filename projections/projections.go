@@ -18,4 +18,6 @@ var auditOnly = []string{
 	"contact.changed", "language.chosen", "pairing.confirmed", "arm.assigned", "session.held",
 	"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
+	"video.stored", "video.key_shared", "video.deleted", "judge.enlisted", "judge.acquainted", "judge.on_leave", "judge.assessed", "judge.suspended", "judge.retired", "coding.seeded",
+	"criterion.set", "assignment.made", "assignment.claimed", "assignment.returned", "assignment.retracted", "trace.recorded", "ratings.submitted", "rating.corrected", "rating.adjudicated",
 }
