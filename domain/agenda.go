@@ -19,10 +19,11 @@ type Offer struct {
 	Days        int             // of the diary; 0 for a wave
 	Instruments []InstrumentRef // that this person is asked, in order
 	Window      Window
-	Asked       bool // the person agreed to it and takes part; without it nothing is taken
-	Received    int  // instruments that were answered
-	Done        bool // all of them
-	Missed      bool // closed without an answer
+	Asked       bool   // the person agreed to it and takes part; without it nothing is taken
+	Received    int    // instruments that were answered
+	Done        bool   // all of them
+	Missed      bool   // closed without an answer
+	Timing      Timing // late if anything of it was late; empty before the first answer
 }
 
 // Open reports whether it can be answered at an instant.
@@ -54,8 +55,11 @@ func (p Past) Agenda(r Role) []Offer {
 			continue
 		}
 		for _, ref := range o.Instruments {
-			if _, ok := p.Couple.questionnaires[questionnaireKey{waveKey{r, w.Index}, ref.Code}]; ok {
+			if q, ok := p.Couple.questionnaires[questionnaireKey{waveKey{r, w.Index}, ref.Code}]; ok {
 				o.Received++
+				if o.Timing != TimingLate {
+					o.Timing = q.timing
+				}
 			}
 		}
 		o.Done, o.Missed = o.Received == len(o.Instruments), p.Couple.missedWaves[waveKey{r, w.Index}]
@@ -71,7 +75,7 @@ func (p Past) Agenda(r Role) []Offer {
 		for n, window := range who.diaryWindows(b, first) {
 			o := Offer{Occasion: Occasion{Burst: b.Code, Day: first.AddDays(n)}, Number: n + 1, Days: b.Days, Instruments: refs, Window: window}
 			if d, ok := p.Couple.diaries[diaryKey{r, b.Code, o.Day}]; ok {
-				o.Missed, o.Done, o.Received = d.missed, !d.missed, len(d.entries)
+				o.Missed, o.Done, o.Received, o.Timing = d.missed, !d.missed, len(d.entries), d.timing
 			}
 			o.Asked = p.asks(who, ScopeDiary, window)
 			list = append(list, o)
@@ -212,6 +216,27 @@ type stay struct {
 type clock []stay
 
 func (who *Participant) clock() clock { return who.zones }
+
+// ZoneAt returns the zone in which the participant's wall clock runs at an instant.
+func (who *Participant) ZoneAt(t time.Time) *time.Location { return who.clock().at(t) }
+
+// At returns the first instant at which the participant's wall clock shows an hour of a day or a later time.
+func (who *Participant) At(day Date, hour int) time.Time { return who.clock().first(day, hour) }
+
+// TakesPart reports whether a participant agrees, at an instant, to what is asked at an occasion: consent was given, and neither a withdrawal nor a
+// separation ended it.
+func (p Past) TakesPart(r Role, o Occasion, at time.Time) bool {
+	_, err := p.mayObserve(r, o.scope(), at)
+	return err == nil
+}
+
+// scope is what has to be agreed to.
+func (o Occasion) scope() Scope {
+	if o.Burst != "" {
+		return ScopeDiary
+	}
+	return ScopeQuestionnaires
+}
 
 // at returns the zone in which the clock runs at an instant.
 func (c clock) at(t time.Time) *time.Location {

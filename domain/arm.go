@@ -1,9 +1,24 @@
 package domain
 
+// RandomisationSeeded: the plan of randomisation was fixed, before anybody was randomised. It is sealed under a key of the study: who can read it knows
+// every arm to come.
+type RandomisationSeeded struct {
+	Seed []byte `json:"seed"` // see Draw
+}
+
+// PlaceTaken: a couple, or one person of it, is the next to be randomised in its stratum. It stands with the study, so that no place is taken twice.
+type PlaceTaken struct {
+	Stratum string `json:"stratum"` // code of the site; empty: the only one
+	Number  int    `json:"number"`  // from 1
+	Unit    string `json:"unit"`    // code of the couple, or, where persons are randomised, that and the role: "017/A"
+}
+
 // ArmAssigned: chance put a couple, or one person of it, into an arm. It is sealed with the couple, and no page of participants names it.
 type ArmAssigned struct {
-	Role Role   `json:"role,omitempty"` // empty: the couple
-	Arm  string `json:"arm"`
+	Role    Role   `json:"role,omitempty"` // empty: the couple
+	Arm     string `json:"arm"`
+	Stratum string `json:"stratum,omitempty"` // code of the site within which it was drawn
+	Number  int    `json:"number,omitempty"`  // in the order of its stratum, from 1; 0: drawn elsewhere
 }
 
 // SessionHeld: a session took place, such as of couple therapy; waves may be anchored to it.
@@ -18,9 +33,11 @@ type ChangeNoted struct {
 	On   Date   `json:"on"`
 }
 
-func (ArmAssigned) isEvent() {}
-func (SessionHeld) isEvent() {}
-func (ChangeNoted) isEvent() {}
+func (RandomisationSeeded) isEvent() {}
+func (PlaceTaken) isEvent()          {}
+func (ArmAssigned) isEvent()         {}
+func (SessionHeld) isEvent()         {}
+func (ChangeNoted) isEvent()         {}
 
 func (c *Couple) applyArm(e Event) {
 	switch e := e.(type) {
@@ -41,11 +58,14 @@ func (c *Couple) Arm(r Role) string {
 	return c.arms[""]
 }
 
-// AssignArm puts a couple, or one person of it, into an arm. The draw itself comes in as a value.
+// AssignArm puts a couple, or one person of it, into an arm. The draw itself comes in as a value, see [Study.Draw]; one with a number must be
+// what the plan of randomisation says.
 type AssignArm struct {
 	Study, Couple string
 	Role          Role // empty: the couple
 	Arm           string
+	Stratum       string // code of the couple's site; empty: the only one
+	Number        int    // in the order of its stratum, from 1; 0: drawn elsewhere
 }
 
 func (c AssignArm) Target() Target { return Target{c.Study, c.Couple} }
@@ -66,6 +86,7 @@ func (c AssignArm) decide(p Past) ([]Event, error) {
 	}
 	_, known := find(p.Study.Protocol.Arms, func(a Arm) bool { return a.Code == c.Arm })
 	k.that(known, "arm", "there is no arm %q", c.Arm)
+	k.that(c.Number >= 0, "number", "number %d of the order; expected 1 or more", c.Number)
 	if err := k.err(); err != nil {
 		return nil, err
 	}
@@ -75,7 +96,70 @@ func (c AssignArm) decide(p Past) ([]Event, error) {
 		}
 		return nil, refuse(Conflict, "arm", "chance has decided already, and decides once")
 	}
-	return []Event{ArmAssigned{c.Role, c.Arm}}, nil
+	if c.Number > 0 {
+		if planned, err := p.Study.Draw(c.Stratum, c.Number); err != nil {
+			return nil, err
+		} else if planned != c.Arm {
+			return nil, refuse(Conflict, "arm", "this is not what was drawn for number %d", c.Number)
+		}
+	}
+	return []Event{ArmAssigned{c.Role, c.Arm, c.Stratum, c.Number}}, nil
+}
+
+// unitName names who is randomised; without a role it is the couple.
+func unitName(couple string, r Role) string {
+	if r == "" {
+		return couple
+	}
+	return couple + "/" + string(r)
+}
+
+// TakePlace lets a couple, or one person of it, be the next to be randomised in its stratum. It goes before [Randomise], in the same append.
+type TakePlace struct {
+	Study, Couple string
+	Role          Role // empty: the couple
+	Stratum       string
+}
+
+func (c TakePlace) Target() Target { return Target{Study: c.Study} }
+
+func (c TakePlace) decide(p Past) ([]Event, error) {
+	if err := p.needProtocol(); err != nil {
+		return nil, err
+	}
+	if p.Study.Protocol.Randomise == nil {
+		return nil, refuse(Conflict, "arm", "study %s randomises nobody", c.Study)
+	}
+	if _, ok := p.Study.places[unitName(c.Couple, c.Role)]; ok {
+		return nil, nil
+	}
+	return []Event{PlaceTaken{c.Stratum, p.Study.taken[c.Stratum] + 1, unitName(c.Couple, c.Role)}}, nil
+}
+
+// Randomise puts a couple, or one person of it, into the arm that the plan has for the place it has taken.
+type Randomise struct {
+	Study, Couple string
+	Role          Role // empty: the couple
+}
+
+func (c Randomise) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c Randomise) decide(p Past) ([]Event, error) {
+	if err := p.needCouple(); err != nil {
+		return nil, err
+	}
+	place, ok := p.Study.places[unitName(c.Couple, c.Role)]
+	if !ok {
+		return nil, refuse(Conflict, "arm", "it has no place in the order of randomisation")
+	}
+	if p.Couple.arms[c.Role] != "" {
+		return nil, nil
+	}
+	arm, err := p.Study.Draw(place.Stratum, place.Number)
+	if err != nil {
+		return nil, err
+	}
+	return AssignArm{c.Study, c.Couple, c.Role, arm, place.Stratum, place.Number}.decide(p)
 }
 
 // HoldSession records that a session took place.

@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -101,6 +103,18 @@ type Compensation struct {
 	Currency string `json:"currency"`           // ISO 4217: "EUR"
 	Wave     int    `json:"wave,omitempty"`     // for a complete wave, in hundredths
 	DiaryDay int    `json:"diaryDay,omitempty"` // for a diary day, in hundredths
+}
+
+// AnalysisHash identifies the plan of analysis: SHA-256, in hexadecimal, of its JSON. A preregistration quotes it; empty where there is no plan.
+func (p Protocol) AnalysisHash() string {
+	if len(p.Analyses) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(p.Analyses)
+	if err != nil { // numbers that are not finite, which no published protocol has
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
 }
 
 // Showing returns how an instrument is shown.
@@ -208,6 +222,13 @@ func (p Protocol) checkAsking(c *checks) {
 		path := fmt.Sprintf("diaries[%d]", i)
 		knownArms(path+".arms", d.Arms)
 	}
+	for i, t := range p.Tasks {
+		path := fmt.Sprintf("tasks[%d]", i)
+		knownArms(path+".arms", t.Arms)
+		if len(t.Text) > 0 {
+			words(path+".text", t.Text)
+		}
+	}
 	for i, s := range p.Sites {
 		path := fmt.Sprintf("sites[%d]", i)
 		c.add(CheckCode(path+".code", s.Code))
@@ -274,9 +295,15 @@ func (p Protocol) checkAsking(c *checks) {
 	if r := p.Randomise; r != nil {
 		c.that(len(p.Arms) >= 2, "arms", "there are %d arms to randomise to; expected two or more", len(p.Arms))
 		c.that(r.Unit == RandomiseCouples || r.Unit == RandomisePersons, "randomise.unit", "%q is not a unit; expected %s or %s", r.Unit, RandomiseCouples, RandomisePersons)
-		c.that(r.BlockSize == 0 || total > 0 && r.BlockSize > 0 && r.BlockSize%total == 0, "randomise.blockSize", "a block of %d; expected a multiple of %d", r.BlockSize, total)
+		c.that(r.BlockSize == 0 || total > 0 && r.BlockSize > 0 && r.BlockSize <= maxBlock && r.BlockSize%total == 0, "randomise.blockSize", "a block of %d; expected a multiple of %d, at most %d", r.BlockSize, total, maxBlock)
 	} else {
 		c.that(len(p.Arms) == 0, "randomise", "there are arms, and nothing says who is randomised to them")
+	}
+	c.that(len(p.Arms) <= maxArms, "arms", "there are %d arms; expected at most %d", len(p.Arms), maxArms)
+	for i, m := range p.Analyses {
+		path := fmt.Sprintf("analyses[%d]", i)
+		c.within(path, m.check())
+		once(path+".name", "analysis", m.Name)
 	}
 	for i, e := range p.ChangeEvents {
 		path := fmt.Sprintf("changeEvents[%d]", i)

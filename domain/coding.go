@@ -7,14 +7,14 @@ import (
 
 // CodingScheme says what judges rate and how.
 type CodingScheme struct {
-	Code          string      `json:"code"`
-	Title         string      `json:"title"`
-	Unit          CodingUnit  `json:"unit"`
-	Directed      Direction   `json:"directed"`
-	Dimensions    []Dimension `json:"dimensions"`
-	JudgesPerClip int         `json:"judgesPerClip"`
+	Code            string      `json:"code"`
+	Title           string      `json:"title"`
+	Unit            CodingUnit  `json:"unit"`
+	IntervalSeconds int         `json:"intervalSeconds,omitempty"` // UnitInterval: its length; 0 means 30
+	Directed        Direction   `json:"directed"`
+	Dimensions      []Dimension `json:"dimensions"`
+	JudgesPerClip   int         `json:"judgesPerClip"`
 
-	IntervalMs    int            `json:"intervalMs,omitempty"`    // UnitInterval: length of an interval; 0 means 30 s
 	SampleMs      int            `json:"sampleMs,omitempty"`      // UnitContinuous: time between two values of a trace
 	Overlap       float64        `json:"overlap,omitempty"`       // share of clips that get JudgesPerClip judges, the others one; 0 means all
 	Certification *Certification `json:"certification,omitempty"` // nil: everybody may code
@@ -55,10 +55,10 @@ func (s CodingScheme) check(path string, k *checks) {
 	k.add(CheckCode(path+".code", s.Code))
 	_, ok := find([]CodingUnit{UnitClip, UnitInterval, UnitEvent, UnitTurn, UnitContinuous}, func(u CodingUnit) bool { return u == s.Unit })
 	k.that(ok, path+".unit", "%q is not a unit; expected clip, interval, event, turn or continuous", s.Unit)
+	k.that(s.IntervalSeconds == 0 || s.IntervalSeconds > 0 && s.Unit == UnitInterval, path+".intervalSeconds", "a length of %d seconds; expected more than 0, with the unit interval", s.IntervalSeconds)
 	k.that(s.Directed == DirectedPerson || s.Directed == DirectedDyad, path+".directed", "%q is not a direction; expected person or dyad", s.Directed)
 	k.that(len(s.Dimensions) > 0, path+".dimensions", "there is nothing to rate")
 	k.that(s.JudgesPerClip >= 1, path+".judgesPerClip", "%d judges; expected at least one", s.JudgesPerClip)
-	k.that(s.IntervalMs == 0 || s.Unit == UnitInterval && s.IntervalMs >= 1000, path+".intervalMs", "an interval of %d ms; expected at least 1000, for a scheme that rates by interval", s.IntervalMs)
 	k.that((s.Unit == UnitContinuous) == (s.SampleMs > 0) && (s.SampleMs == 0 || s.SampleMs >= 40 && s.SampleMs <= 10000), path+".sampleMs",
 		"a value every %d ms; expected 40 to 10000 for a scheme with traces, and none for others", s.SampleMs)
 	k.that(finite(s.Overlap) && s.Overlap >= 0 && s.Overlap <= 1, path+".overlap", "the share is %v; expected 0 to 1", s.Overlap)

@@ -220,9 +220,7 @@ func (c EnrolCouple) decide(p Past) ([]Event, error) {
 		if n.Zone == "" {
 			n.Zone = p.Study.Zone
 		}
-		if _, err := zone(path+".zone", n.Zone); err != nil {
-			k.add(err)
-		}
+		k.add(checkZone(path+".zone", n.Zone))
 		k.add(CheckCode(path+".code", n.Code))
 		k.that(!codes[n.Code], path+".code", "code %s stands twice", n.Code)
 		codes[n.Code] = true
@@ -268,7 +266,7 @@ func (c MoveParticipant) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := zone("zone", c.Zone); err != nil {
+	if err := checkZone("zone", c.Zone); err != nil {
 		return nil, err
 	}
 	if who.Zone == c.Zone {

@@ -14,8 +14,10 @@ type (
 		day   Date
 	}
 	diary struct {
-		missed  bool
-		entries []DiaryEntry
+		missed   bool
+		entries  []DiaryEntry
+		filledAt time.Time
+		timing   Timing
 	}
 )
 
@@ -51,7 +53,7 @@ func (DiaryMissed) isEvent()    {}
 func (c *Couple) applyDiary(e Event) {
 	switch e := e.(type) {
 	case DiarySubmitted:
-		set(&c.diaries, diaryKey{e.Role, e.Burst, e.Day}, diary{entries: e.Entries})
+		set(&c.diaries, diaryKey{e.Role, e.Burst, e.Day}, diary{entries: e.Entries, filledAt: e.FilledAt, timing: e.Timing})
 	case DiaryMissed:
 		set(&c.diaries, diaryKey{e.Role, e.Burst, e.Day}, diary{missed: true})
 	}

@@ -443,7 +443,7 @@ const IntervalLength = 30 * time.Second
 
 // Units returns how many intervals a clip of a length in ms has; the last may be shorter.
 func (s CodingScheme) Units(ms int) int {
-	every := s.IntervalMs
+	every := s.IntervalSeconds * 1000
 	if every == 0 {
 		every = int(IntervalLength / time.Millisecond)
 	}

@@ -84,11 +84,7 @@ type WriteNote struct {
 func (c WriteNote) Target() Target { return Target{c.Study, c.Couple} }
 
 func (c WriteNote) decide(p Past) ([]Event, error) {
-	scope := ScopeQuestionnaires
-	if c.Occasion.Burst != "" {
-		scope = ScopeDiary
-	}
-	if _, err := p.mayObserve(c.Role, scope, c.WrittenAt); err != nil {
+	if _, err := p.mayObserve(c.Role, c.Occasion.scope(), c.WrittenAt); err != nil {
 		return nil, err
 	}
 	prompt, ok := find(p.Study.Protocol.NotesAfter(c.Occasion), func(n NotePrompt) bool { return n.Code == c.Prompt })

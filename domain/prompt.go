@@ -49,8 +49,9 @@ type (
 // Why a prompt was not delivered.
 const (
 	PromptRefused   = "refused"    // the server or provider refused it for good
-	PromptUnreached = "unreached"  // no server could be reached in time
-	PromptOverdue   = "overdue"    // it could only be sent after what it is about had ended
+	PromptUnreached = "unreached"  // no server took it in time
+	PromptUncertain = "uncertain"  // it was being handed over when the connection or the program broke off: it may have arrived, and is never sent again
+	PromptOverdue   = "overdue"    // it could only be sent too late
 	PromptNotNeeded = "not_needed" // answered, withdrawn, separated or erased before it was due
 	PromptNoAddress = "no_address"
 )
@@ -165,13 +166,35 @@ func (c SendPrompt) decide(p Past) ([]Event, error) {
 		return nil, err
 	}
 	offer, err := p.offer(c.Role, prompt.Occasion)
-	if err != nil || !offer.Asked || offer.Done || offer.Missed {
+	if err != nil || !offer.Asked || offer.Done || offer.Missed || !p.TakesPart(c.Role, prompt.Occasion, c.At) {
 		return []Event{PromptFailed{c.Role, c.Prompt, c.At.UTC(), PromptNotNeeded}}, nil //nolint:nilerr // what is no longer offered needs no reminder
 	}
 	if !c.At.Before(offer.Window.Ends) {
 		return []Event{PromptFailed{c.Role, c.Prompt, c.At.UTC(), PromptOverdue}}, nil
 	}
 	return []Event{PromptSent{c.Role, c.Prompt, c.At.UTC()}}, nil
+}
+
+// DropPrompt gives up a prompt that nobody has claimed for sending.
+type DropPrompt struct {
+	Study, Couple string
+	Role          Role
+	Prompt        string
+	At            time.Time
+	Reason        string // why, one of the PromptReason words
+}
+
+func (c DropPrompt) Target() Target { return Target{c.Study, c.Couple} }
+
+func (c DropPrompt) decide(p Past) ([]Event, error) {
+	prompt, err := p.prompt(c.Role, c.Prompt)
+	if err != nil || !prompt.Pending() {
+		return nil, err
+	}
+	if c.Reason == "" {
+		return nil, refuse(Invalid, "reason", "a prompt is not dropped without a reason")
+	}
+	return []Event{PromptFailed{c.Role, c.Prompt, c.At.UTC(), c.Reason}}, nil
 }
 
 // SettlePrompt records what became of a prompt that was sent: accepted, or failed for a reason.

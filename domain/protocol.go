@@ -111,11 +111,18 @@ type DiaryBurst struct {
 	Arms        []string        `json:"arms,omitempty"` // who is asked; empty: everybody
 }
 
-// Task is an interaction that partners have together and that is recorded for coding.
+// Task is something that partners do together in a session: an interaction that is recorded for coding, or an activity. Tasks of a wave are held in
+// the order in which they stand.
 type Task struct {
-	Code  string `json:"code"`
-	Title string `json:"title"`
-	Wave  int    `json:"wave"`
+	Code        string            `json:"code"`
+	Title       string            `json:"title"`
+	Wave        int               `json:"wave"`
+	Minutes     int               `json:"minutes,omitempty"`     // how long; 0: not set
+	Text        map[string]string `json:"text,omitempty"`        // what partners are told, by language
+	Unrecorded  bool              `json:"unrecorded,omitempty"`  // an activity of which there is no recording
+	ClipSeconds int               `json:"clipSeconds,omitempty"` // the recording is cut into clips of this length; 0: it is one clip
+	Schemes     []string          `json:"schemes,omitempty"`     // by which its clips are rated; empty: by all
+	Arms        []string          `json:"arms,omitempty"`        // who does it; empty: everybody
 }
 
 // Construct is something measured: "avoidance", "satisfaction".
@@ -149,6 +156,23 @@ func (c *checks) add(err error) {
 func (c *checks) that(ok bool, path, format string, args ...any) {
 	if !ok {
 		c.add(refuse(Invalid, path, format, args...))
+	}
+}
+
+// within adds the refusals that err joins, with their paths below another.
+func (c *checks) within(path string, err error) {
+	switch e := err.(type) { //nolint:errorlint // what checks.err joined
+	case nil:
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			c.within(path, one)
+		}
+	case *Error:
+		below := *e
+		below.Path = path + "." + e.Path
+		c.add(&below)
+	default:
+		c.add(err)
 	}
 }
 
@@ -196,6 +220,13 @@ func (p Protocol) Validate() error {
 		c.that(!seen["task "+t.Code], path+".code", "task %q stands twice", t.Code)
 		seen["task "+t.Code] = true
 		c.that(t.Wave >= 1 && t.Wave <= len(p.Waves), path+".wave", "there is no wave %d; expected 1 to %d", t.Wave, len(p.Waves))
+		c.that(t.Minutes >= 0 && t.Minutes <= 24*60, path+".minutes", "%d minutes; expected 0 to %d", t.Minutes, 24*60)
+		c.that(t.ClipSeconds >= 0, path+".clipSeconds", "clips of %d seconds; expected 0 or more", t.ClipSeconds)
+		c.that(!t.Unrecorded || t.ClipSeconds == 0 && len(t.Schemes) == 0, path, "what is not recorded can be neither cut into clips nor rated")
+		for j, s := range t.Schemes {
+			_, ok := p.Scheme(s)
+			c.that(ok, fmt.Sprintf("%s.schemes[%d]", path, j), "there is no coding scheme %q", s)
+		}
 	}
 	for i, s := range p.Schemes {
 		path := fmt.Sprintf("schemes[%d]", i)

@@ -30,6 +30,8 @@ var eventTypes = []EventType{
 	eventType[ProtocolPublished]("protocol.published", 2),
 	eventType[ModelRegistered]("model.registered", 1),
 	eventType[ModelRetired]("model.retired", 1),
+	eventType[RandomisationSeeded]("randomisation.seeded", 1),
+	eventType[PlaceTaken]("place.taken", 1),
 	eventType[CoupleEnrolled]("couple.enrolled", 2),
 	eventType[ParticipantJoined]("participant.joined", 1),
 	eventType[ParticipantMoved]("participant.moved", 2),

@@ -17,6 +17,10 @@ type Study struct {
 	Models      map[string]ChangeModel // that the study follows, by name
 	Judges      map[string]Judge
 	Seeds       map[string]uint64 // from which chance decides who codes what, by scheme
+
+	places map[string]PlaceTaken // in the order of randomisation
+	taken  map[string]int        // places of it, by stratum
+	seed   []byte                // from which arms are drawn; nil before SeedRandomisation
 }
 
 // Simulation marks a study whose data a program made, and says what was put in. A study that
@@ -56,6 +60,11 @@ func (s *Study) Apply(e Event) {
 		delete(s.Models, e.Name)
 	case JudgeEnlisted, JudgeRetired, JudgeAcquainted, JudgeOnLeave, JudgeAssessed, JudgeSuspended, CodingSeeded:
 		s.applyJudge(e)
+	case PlaceTaken:
+		set(&s.places, e.Unit, e)
+		set(&s.taken, e.Stratum, e.Number)
+	case RandomisationSeeded:
+		s.seed = e.Seed
 	}
 }
 
@@ -140,9 +149,7 @@ func (c CreateStudy) decide(p Past) ([]Event, error) {
 	var k checks
 	k.add(CheckCode("study", c.Study))
 	k.that(c.Title != "", "title", "the title is empty")
-	if _, err := zone("zone", c.Zone); err != nil {
-		k.add(err)
-	}
+	k.add(checkZone("zone", c.Zone))
 	if err := k.err(); err != nil {
 		return nil, err
 	}
@@ -214,8 +221,8 @@ func (c PublishProtocol) decide(p Past) ([]Event, error) {
 		need(d.Instruments, "diaries")
 	}
 	p.Study.checkShowings(next, &k)
-	for _, m := range next.Analyses {
-		k.add(m.check())
+	if now.Randomise != nil {
+		k.that(reflect.DeepEqual(now.Randomise, next.Randomise) && reflect.DeepEqual(now.Arms, next.Arms), "arms", "couples may have been randomised to the arms by this plan, so it must stay")
 	}
 	if err := k.err(); err != nil {
 		return nil, err

@@ -17,8 +17,10 @@ type (
 		instrument string // a wave asks one version of an instrument
 	}
 	questionnaire struct {
-		version string
-		answers []Answer
+		version  string
+		answers  []Answer
+		filledAt time.Time
+		timing   Timing
 	}
 	scoreKey struct {
 		waveKey
@@ -83,7 +85,7 @@ func (WaveMissed) isEvent()             {}
 func (c *Couple) applyWave(e Event) {
 	switch e := e.(type) {
 	case QuestionnaireSubmitted:
-		set(&c.questionnaires, questionnaireKey{waveKey{e.Role, e.Wave}, e.Instrument}, questionnaire{e.Version, e.Answers})
+		set(&c.questionnaires, questionnaireKey{waveKey{e.Role, e.Wave}, e.Instrument}, questionnaire{e.Version, e.Answers, e.FilledAt, e.Timing})
 	case AnswerCorrected:
 		k := questionnaireKey{waveKey{e.Role, e.Wave}, e.Instrument}
 		q := c.questionnaires[k]

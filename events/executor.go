@@ -181,8 +181,12 @@ func (x *Executor) planOrder(ctx context.Context, plan *Plan, open map[Stream]*p
 	return nil
 }
 
-// owner names whose an event is: a person's or a couple's, by the target of the command it follows from. Events of a study are nobody's.
+// owner names whose an event is: a person's or a couple's, by the target of the command it follows from. Events of a study are nobody's but for
+// its secrets.
 func owner(t domain.Target, e domain.Event) string {
+	if _, secret := e.(domain.RandomisationSeeded); secret {
+		return Owner(t.Study, "", "")
+	}
 	role, ok := domain.Concerns(e)
 	if t.Couple == "" || !ok {
 		return ""
@@ -190,7 +194,7 @@ func owner(t domain.Target, e domain.Event) string {
 	return Owner(t.Study, t.Couple, role)
 }
 
-// Owner names the owner of payloads: the person in a role of a couple, or, with an empty role, the couple.
+// Owner names the owner of payloads: the person in a role of a couple, or, with an empty role, the couple, or, without a couple, the study.
 func Owner(study, couple string, r domain.Role) string {
 	if r == "" {
 		return study + "/" + couple

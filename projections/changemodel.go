@@ -15,7 +15,7 @@ import (
 )
 
 // EngineVersion names the statistical engine in every result. It is raised when numbers may change.
-const EngineVersion = "asem-mixed 2"
+const EngineVersion = "asem-mixed 3"
 
 // ModelSpec asks for a model of a data set, by name or by formulas. Which fields count depends on the kind.
 type ModelSpec struct {
@@ -90,6 +90,11 @@ func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedMod
 	if err == nil || ctx.Err() != nil {
 		return m, err
 	}
+	return nil, s.told(err)
+}
+
+// told turns what is wrong with a spec or data into an error with code invalid.
+func (s ModelSpec) told(err error) error {
 	var (
 		spec    *mixed.SpecError
 		named   *apim.SpecError
@@ -97,9 +102,9 @@ func (s ModelSpec) Refit(ctx context.Context, f *frame.Frame, earlier *FittedMod
 		data    *mixed.DataError
 	)
 	if errors.As(err, &spec) || errors.As(err, &named) || errors.As(err, &formula) || errors.As(err, &data) {
-		return nil, &domain.Error{Code: domain.Invalid, Path: "spec", Message: err.Error()}
+		return &domain.Error{Code: domain.Invalid, Path: "spec", Message: err.Error()}
 	}
-	return nil, fmt.Errorf("fit a %s model: %w", s.Kind, err)
+	return fmt.Errorf("fit a %s model: %w", s.Kind, err)
 }
 
 // Check refuses fields that the kind does not read: a model other than the one that was meant would be fitted.
@@ -126,12 +131,7 @@ func (s ModelSpec) fit(ctx context.Context, f *frame.Frame, from *mixed.Fit, cou
 		if from != nil && len(couples) > 0 && len(s.Occasions) == 0 {
 			m, err = from.Model().Update(f, couples...)
 		} else {
-			m, err = mixed.New(s.only(f), mixed.Spec{
-				Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
-				Contrasts: mixed.Contrasts(s.Contrasts),
-				Residual:  mixed.Residual{Variance: mixed.Variance(s.ResidualVariance), CrossPartner: s.CrossPartner, Serial: mixed.Serial(s.Serial)},
-				Method:    mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
-			})
+			m, err = mixed.New(s.only(f), s.mixed())
 		}
 		if err != nil {
 			return nil, err
@@ -147,21 +147,62 @@ func (s ModelSpec) fit(ctx context.Context, f *frame.Frame, from *mixed.Fit, cou
 		}
 		return &FittedModel{Fit: fit}, nil
 	}
+	named, err := s.named()
+	if err != nil {
+		return nil, err
+	}
+	r, err := apim.Refit(ctx, f, named, from)
+	if err != nil {
+		return nil, err
+	}
+	return &FittedModel{Fit: r.Fit, Effects: r.Effects, Centres: r.Centres, Excluded: r.Excluded}, nil
+}
+
+// Compile joins the model with data without fitting it. What is wrong with the spec, for data with these columns and occasions, is an error with code
+// invalid.
+func (s ModelSpec) Compile(f *frame.Frame) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	data, spec := s.only(f), s.mixed()
+	if s.Kind != MixedKind {
+		named, err := s.named()
+		if err == nil {
+			data, spec, err = apim.Compile(f, named)
+		}
+		if err != nil {
+			return s.told(err)
+		}
+	}
+	if _, err := mixed.New(data, spec); err != nil {
+		return s.told(err)
+	}
+	return nil
+}
+
+// mixed returns the spec as the engine of mixed models reads it.
+func (s ModelSpec) mixed() mixed.Spec {
+	return mixed.Spec{
+		Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: s.Time, Fixed: s.Fixed, Random: s.Random,
+		Contrasts: mixed.Contrasts(s.Contrasts),
+		Residual:  mixed.Residual{Variance: mixed.Variance(s.ResidualVariance), CrossPartner: s.CrossPartner, Serial: mixed.Serial(s.Serial)},
+		Method:    mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
+	}
+}
+
+// named returns the spec as the actor-partner models read it.
+func (s ModelSpec) named() (apim.Spec, error) {
 	if !slices.ContainsFunc(apim.Kinds(), func(k apim.Kind) bool { return k.Name == s.Kind }) {
 		var names []string
 		for _, k := range ModelKinds() {
 			names = append(names, k[0])
 		}
-		return nil, &apim.SpecError{Field: "kind", Message: fmt.Sprintf("is %q; expected one of %s", s.Kind, strings.Join(names, ", "))}
+		return apim.Spec{}, &apim.SpecError{Field: "kind", Message: fmt.Sprintf("is %q; expected one of %s", s.Kind, strings.Join(names, ", "))}
 	}
-	r, err := apim.Refit(ctx, f, apim.Spec{
+	return apim.Spec{
 		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Role: s.Role, Time: s.Time, Predictors: s.Predictors, Pooled: s.Pooled,
 		Occasions: s.Occasions, CompletePairs: s.CompletePairs, Method: mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
-	}, from)
-	if err != nil {
-		return nil, err
-	}
-	return &FittedModel{Fit: r.Fit, Effects: r.Effects, Centres: r.Centres, Excluded: r.Excluded}, nil
+	}, nil
 }
 
 // only keeps the rows on the occasions of the spec. A column that is not there is left to the model to refuse.

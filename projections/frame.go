@@ -42,6 +42,7 @@ type Provenance struct {
 // construct has a value, in natural order of the couples, then by role and wave. The columns are
 //
 //	couple, person, role   categories; role has the protocol's labels, or A and B for exchangeable partners
+//	arm                    category, where the protocol has arms
 //	wave                   index, from 1
 //	months, time           nominal months from enrolment, and the same in the protocol's time unit
 //	<construct>            one for each construct that has a value; NaN where there is none
@@ -67,7 +68,7 @@ func (v View) WaveFrame(ctx context.Context, study string) (Dataset, error) {
 // waveFrame is the WaveFrame of what has keys that begin with within: the study, or one of its couples. What is known of all couples and
 // decides how one is shown is given by like, which may be nil.
 func (v View) waveFrame(ctx context.Context, s Study, within key, like *waveShape) (Dataset, error) {
-	people, err := v.people(ctx, s.Code, within)
+	people, err := v.people(ctx, s, within)
 	if err != nil {
 		return Dataset{}, err
 	}
@@ -89,12 +90,23 @@ func (v View) waveFrame(ctx context.Context, s Study, within key, like *waveShap
 	if err != nil {
 		return Dataset{}, err
 	}
+	b, err := s.waveColumns(rows, scores, coded)
+	if err != nil {
+		return Dataset{}, err
+	}
+	set, err := v.dataset(ctx, s, b)
+	set.shape = &waveShape{scores, coded, carried}
+	return set, err
+}
+
+// waveColumns makes the columns of a WaveFrame.
+func (s Study) waveColumns(rows *table, scores *sources, coded []codedColumn) (*builder, error) {
 	places := rows.places()
 	wave, months, times := make([]float64, len(places)), make([]float64, len(places)), make([]float64, len(places))
 	for i, p := range places {
 		w, ok := s.Protocol.Wave(p.when)
 		if !ok {
-			return Dataset{}, fmt.Errorf("a score stands at wave %d, which the protocol of study %s does not have", p.when, s.Code)
+			return nil, fmt.Errorf("a score stands at wave %d, which the protocol of study %s does not have", p.when, s.Code)
 		}
 		wave[i], months[i], times[i] = float64(w.Index), w.Month, w.Month/s.Protocol.TimeUnitMonths
 	}
@@ -106,9 +118,7 @@ func (v View) waveFrame(ctx context.Context, s Study, within key, like *waveShap
 	for _, c := range coded {
 		b.numeric(columnName(c.name), rows.values(places, c.name), c.meaning, c.source)
 	}
-	set, err := v.dataset(ctx, s, b)
-	set.shape = &waveShape{scores, coded, carried}
-	return set, err
+	return b, nil
 }
 
 // waveShape is what of a study's wave frame is decided by all couples together.
@@ -131,7 +141,7 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 	if err != nil {
 		return Dataset{}, err
 	}
-	people, err := v.people(ctx, study, studyKey(study))
+	people, err := v.people(ctx, s, studyKey(study))
 	if err != nil {
 		return Dataset{}, err
 	}
@@ -151,12 +161,17 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 			rows.set(place{sc.PersonID, burst*maxDiaryDays + day}, scores.column(sc.Construct, sc.Instrument), *sc.Value)
 		}
 	}
+	return v.dataset(ctx, s, s.diaryColumns(rows, scores))
+}
+
+// diaryColumns makes the columns of a DiaryFrame.
+func (s Study) diaryColumns(rows *table, scores *sources) *builder {
 	places := rows.places()
 	bursts, days, months := make([]string, len(places)), make([]float64, len(places)), make([]float64, len(places))
 	for i, p := range places {
 		b := s.Protocol.Diaries[p.when/maxDiaryDays]
 		n := p.when % maxDiaryDays
-		enrolled := people[p.PersonID].enrolled
+		enrolled := rows.people[p.PersonID].enrolled
 		bursts[i], days[i] = b.Code, float64(n)
 		months[i] = float64(enrolled.DaysUntil(b.FirstDay(enrolled))+n-1) / daysPerMonth
 	}
@@ -165,7 +180,7 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 	b.numeric("day", days, "day of the diary, from 1", "protocol")
 	b.numeric("months", months, "days from enrolment in months of 30.4375 days", "protocol and the day of enrolment")
 	b.scores(scores, s)
-	return v.dataset(ctx, s, b)
+	return b
 }
 
 const (
@@ -186,14 +201,15 @@ func (v View) dataset(ctx context.Context, s Study, b *builder) (Dataset, error)
 type person struct {
 	code     string
 	enrolled domain.Date
+	arm      string // empty: not randomised
 }
 
 // people returns everybody in a study whose couple's key begins with within.
-func (v View) people(ctx context.Context, study string, within key) (map[PersonID]person, error) {
+func (v View) people(ctx context.Context, study Study, within key) (map[PersonID]person, error) {
 	people := map[PersonID]person{}
 	err := v.read(ctx, "the participants", `SELECT c.code, p.role, p.code, c.enrolled_on`+groupFrom+groupHeld+`c.key >= $2 AND c.key < $3`,
 		[]any{[]byte(within), []byte(within.end())}, func(scan scanner) error {
-			id := PersonID{Study: study}
+			id := PersonID{Study: study.Code}
 			var p person
 			if err := scan(&id.Couple, &id.Role, &p.code, day{&p.enrolled}); err != nil {
 				return err
@@ -201,7 +217,18 @@ func (v View) people(ctx context.Context, study string, within key) (map[PersonI
 			people[id] = p
 			return nil
 		})
-	return people, err
+	if err != nil || len(study.Protocol.Arms) == 0 {
+		return people, err
+	}
+	return people, v.readAssignments(ctx, within, func(a Assignment) {
+		for _, r := range study.Protocol.Roles {
+			id := PersonID{study.Code, a.Couple, r.Role}
+			if p, ok := people[id]; ok && (a.Role == "" || a.Role == r.Role) {
+				p.arm = a.Arm
+				people[id] = p
+			}
+		}
+	})
 }
 
 // place is a person at a wave or day.
@@ -281,6 +308,13 @@ func (s Study) builder(rows *table, places []place) *builder {
 		meaning = "place in the couple; partners are exchangeable and the letters mean nothing"
 	}
 	b.category("role", role, meaning, "enrolment")
+	if len(s.Protocol.Arms) > 0 {
+		arm := make([]string, len(places))
+		for i, p := range places {
+			arm[i] = rows.people[p.PersonID].arm
+		}
+		b.category("arm", arm, "arm to which chance put the couple or the person; missing before that", "randomisation")
+	}
 	return b
 }
 

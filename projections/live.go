@@ -212,7 +212,9 @@ func (l *Live) touched(ctx context.Context, upTo events.Position) (map[string]*t
 			case "questionnaire.submitted", "answer.corrected", "score.recorded", "score.corrected":
 				t.couples[couple] = true
 				t.all = t.all || !ok
-			case "consent.given", "consent.withdrawn", "wave.missed", "diary.missed", "participant.moved", "interaction.recorded", "clip.cut", "participant.withdrew", "couple.separated", "model.registered", "model.retired":
+			case "consent.given", "consent.withdrawn", "wave.missed", "diary.missed", "participant.moved", "interaction.recorded", "clip.cut", "participant.withdrew", "couple.separated", "model.registered", "model.retired",
+				"contact.changed", "language.chosen", "pairing.confirmed", "separation.reported", "session.held", "change.noted", "randomisation.seeded", "place.taken",
+				"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started", "note.written", "risk.raised", "note.read", "risk.handled":
 				// no data set shows them
 			case "couple.enrolled", "participant.joined":
 				// nobody has values before the first answer

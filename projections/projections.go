@@ -8,6 +8,7 @@ func definitions() []definition {
 		couples(),
 		trajectories(),
 		ratings(),
+		arms(),
 		diaries(),
 		compliances(),
 	}
@@ -15,7 +16,7 @@ func definitions() []definition {
 
 // auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened.
 var auditOnly = []string{
-	"contact.changed", "language.chosen", "pairing.confirmed", "arm.assigned", "session.held",
+	"contact.changed", "language.chosen", "pairing.confirmed", "place.taken", "randomisation.seeded", "session.held",
 	"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 	"video.stored", "video.key_shared", "video.deleted", "judge.enlisted", "judge.acquainted", "judge.on_leave", "judge.assessed", "judge.suspended", "judge.retired", "coding.seeded",

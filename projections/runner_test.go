@@ -211,8 +211,8 @@ func TestCrashInMidBatchLeavesRowsAndCheckpoint(t *testing.T) {
 			h.do(t, rate(c, "k1", "J1", "caring", "A", 3))
 		}
 		next := testProtocol()
-		next.Version = 2
-		h.do(t, domain.PublishProtocol{Study: "S", Protocol: next})
+		next.Version, next.Arms, next.Randomise = 2, []domain.Arm{{Code: "x"}, {Code: "y"}}, &domain.Randomisation{Unit: domain.RandomiseCouples}
+		h.do(t, domain.PublishProtocol{Study: "S", Protocol: next}, domain.AssignArm{Study: "S", Couple: "2", Arm: "y"})
 		half := len(h.log) / 2
 		s := open(t)
 		for _, p := range All(s) {

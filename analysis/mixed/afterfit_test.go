@@ -98,6 +98,13 @@ func askEverything(t *testing.T, f *mixed.Fit) {
 			finite("point", p.Mean, p.SE, p.Lower, p.Upper)
 		}
 	}
+	curves, err := f.Curves([]float64{0, 1.5, 3})
+	assert.NoError(t, err)
+	for _, x := range curves {
+		for _, p := range x.Points {
+			finite("point of a curve", p.Mean, p.SE, p.Lower, p.Upper)
+		}
+	}
 	intervals, err := f.Profile(context.Background())
 	assert.NoError(t, err)
 	for _, in := range intervals {
@@ -149,6 +156,7 @@ func TestNothingAfterAFitThatFailed(t *testing.T) {
 		"influence":    func() error { _, err := f.Influence(); return err },
 		"R2":           func() error { _, err := f.Explained(); return err },
 		"trajectories": func() error { _, err := f.Trajectories([]float64{1}); return err },
+		"curves":       func() error { _, err := f.Curves([]float64{1}); return err },
 		"profile":      func() error { _, err := f.Profile(context.Background()); return err },
 		"bootstrap":    func() error { _, err := f.Bootstrap(context.Background(), mixed.BootstrapOptions{}); return err },
 		"comparison":   func() error { _, err := mixed.LikelihoodRatio(context.Background(), f, f); return err },

@@ -176,7 +176,7 @@ type sampleSource struct {
 }
 
 func (f *Fit) sampleSource() *sampleSource {
-	s := &sampleSource{fit: f, metric: inverseMetric(f.hess, f.model.paramScales())}
+	s := &sampleSource{fit: f, metric: inverseMetric(f.hess)}
 	index := map[*shape]int{}
 	p := len(f.Beta)
 	f.each(func(i int, c couple) {
@@ -295,7 +295,7 @@ func (s *sampler) outcomes(rng *rand.Rand) {
 // be fitted or if ctx has ended.
 func (s *sampler) fit(ctx context.Context) (beta, theta []float64) {
 	m := &s.model
-	search := &search{m: m, w: s.w, scales: m.paramScales(), theta: s.sampleSource.start()}
+	search := &search{m: m, w: s.w, theta: s.sampleSource.start()}
 	if !search.follow(s.metric, enough) {
 		if math.IsInf(search.ll, -1) || search.climb(ctx) != nil || search.finish(ctx) != nil || !search.conv.Converged {
 			return nil, nil
@@ -312,12 +312,12 @@ func (s *sampler) fit(ctx context.Context) (beta, theta []float64) {
 // a search that begins there would not leave although a sample may want it.
 func (s *sampleSource) start() []float64 {
 	m := s.fit.model
-	theta, scales := slices.Clone(s.fit.theta), m.paramScales()
+	theta := slices.Clone(s.fit.theta)
 	for _, t := range m.cov.terms {
 		for k := range t.params() {
 			at := t.first + k
-			if i, j := t.at(k); i == j && math.Abs(theta[at]) < 0.05*scales[at] {
-				theta[at] = math.Copysign(0.05*scales[at], theta[at])
+			if i, j := t.at(k); i == j && math.Abs(theta[at]) < 0.05 {
+				theta[at] = math.Copysign(0.05, theta[at])
 			}
 		}
 	}

@@ -15,19 +15,15 @@ const (
 )
 
 // boundary names what lies on the edge of the parameter space at theta. Variances of random effects are
-// compared with the outcome's after scaling by the size of their column.
+// compared with the outcome's by what their column alone can say.
 func (m *Model) boundary(theta []float64) []string {
 	var found []string
-	scales := m.paramScales()
 	for t, ct := range m.cov.terms {
 		q := ct.q
-		g := make([]float64, q*q)
-		m.cov.g(t, theta, g)
-		term := m.design.random[t]
+		g, term := m.g(t, theta), m.design.random[t]
 		var alive []int
 		for i := range q {
-			unit := scales[ct.first+ct.rowStart(i)]
-			if g[i*q+i] < zeroVariance*unit*unit {
+			if own := m.bases[t].own[i]; g[i*q+i]*own*own < zeroVariance {
 				found = append(found, fmt.Sprintf("the variance of %s in %s is zero", term.names[i], term.label))
 			} else {
 				alive = append(alive, i)
@@ -36,14 +32,12 @@ func (m *Model) boundary(theta []float64) []string {
 		if len(alive) < 2 || ct.diag {
 			continue
 		}
-		cor := mat.NewSymDense(len(alive), nil)
-		for a, i := range alive {
-			for b, j := range alive[:a+1] {
-				cor.SetSym(a, b, g[i*q+j]/math.Sqrt(g[i*q+i]*g[j*q+j]))
-			}
+		least := 0.0
+		if len(alive) == q { // where effects are compared at an origin far away, such as the year 0, all correlate nearly perfectly
+			m.cov.g(t, theta, g)
+			least = zeroVariance
 		}
-		var eig mat.EigenSym
-		if !eig.Factorize(cor, false) || eig.Values(nil)[0] < zeroEigen {
+		if !regular(g, q, alive, least) {
 			found = append(found, fmt.Sprintf("the random effects in %s are perfectly correlated", term.label))
 		}
 	}
@@ -64,6 +58,21 @@ func (m *Model) boundary(theta []float64) []string {
 	return found
 }
 
+// regular reports whether some effects with covariance g (q x q) have more than the least variance each and no combination of them has none.
+func regular(g []float64, q int, effects []int, least float64) bool {
+	cor := mat.NewSymDense(len(effects), nil)
+	for a, i := range effects {
+		if !(g[i*q+i] > least) {
+			return false
+		}
+		for b, j := range effects[:a+1] {
+			cor.SetSym(a, b, g[i*q+j]/math.Sqrt(g[i*q+i]*g[j*q+j]))
+		}
+	}
+	var eig mat.EigenSym
+	return eig.Factorize(cor, false) && eig.Values(nil)[0] > zeroEigen
+}
+
 // rowStart returns the index, within the term's parameters, of the first parameter of a row of L.
 func (t covTerm) rowStart(row int) int {
 	if t.diag {
@@ -75,16 +84,15 @@ func (t covTerm) rowStart(row int) int {
 // edgeParams marks the parameters along which the likelihood may be flat because theta lies on the boundary.
 func (m *Model) edgeParams(theta []float64) []bool {
 	edge := make([]bool, len(theta))
-	scales := m.paramScales()
 	for _, ct := range m.cov.terms {
 		for i := range ct.q {
 			last := ct.first + ct.rowStart(i)
 			if !ct.diag {
 				last += i
 			}
-			if math.Abs(theta[last]) < 1e-3*scales[last] {
+			if math.Abs(theta[last]) < 1e-3 {
 				for k := ct.first + ct.rowStart(i); k <= last; k++ {
-					if k == last || math.Abs(theta[k]) < 1e-3*scales[k] {
+					if k == last || math.Abs(theta[k]) < 1e-3 {
 						edge[k] = true
 					}
 				}

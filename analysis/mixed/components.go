@@ -28,8 +28,7 @@ func (m *Model) components(theta []float64) []Component {
 	}
 	for t, term := range m.design.random {
 		q := len(term.names)
-		g := make([]float64, q*q)
-		m.cov.g(t, theta, g)
+		g := m.g(t, theta)
 		for i, name := range term.names {
 			add(m.scale.y*math.Sqrt(g[i*q+i]), "sd(%s, %s)", term.label, name)
 		}
@@ -56,7 +55,7 @@ func (m *Model) components(theta []float64) []Component {
 	case SerialAR1:
 		add(math.Tanh(theta[i]), "phi")
 	case SerialCAR1:
-		add(math.Exp(theta[i]), "tau")
+		add(m.timeUnit*math.Exp(theta[i]), "tau")
 	}
 	return out
 }

@@ -29,7 +29,7 @@ func (f *Fit) each(visit func(i int, c couple)) {
 	r := blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}
 	var key []byte
 	d := m.whole()
-	for i, l := range layouts(m.spec, d) {
+	for i, l := range m.layouts(d) {
 		lo, hi := d.bounds[i], d.bounds[i+1]
 		n := hi - lo
 		key = l.key(key[:0])

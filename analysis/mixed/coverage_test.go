@@ -6,13 +6,18 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"asem/analysis/frame"
 	"asem/analysis/mixed"
@@ -45,7 +50,7 @@ func TestCoverage(t *testing.T) {
 		for range runtime.GOMAXPROCS(0) {
 			wait.Go(func() {
 				for seed := range next {
-					m, err := mixed.New(smallStudy(t, seed, c.couples, truth), mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", DF: df,
+					m, err := mixed.New(smallStudy(t, seed, c.couples, truth, 0.2), mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", DF: df,
 						Fixed: "0 + role + role:time + x + p", Random: "(0 + role + role:time | couple)", Residual: mixed.Residual{Variance: mixed.VarianceByRole, CrossPartner: true}})
 					if !assert.NoError(t, err) {
 						continue
@@ -88,7 +93,8 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-func smallStudy(t testing.TB, seed uint64, couples int, truth []float64) *frame.Frame {
+// smallStudy draws a study; more is by how much the second partner's own residuals spread further than the first's.
+func smallStudy(t testing.TB, seed uint64, couples int, truth []float64, more float64) *frame.Frame {
 	r := rand.New(rand.NewPCG(seed, 77))
 	var couple, role []string
 	var time, x, p, y []float64
@@ -100,7 +106,7 @@ func smallStudy(t testing.TB, seed uint64, couples int, truth []float64) *frame.
 		for w := range 5 {
 			e := 0.4 * r.NormFloat64()
 			for i, name := range []string{"h", "w"} {
-				v := truth[i] + level[i] + (truth[4+i]+slope[i])*float64(w) + truth[2]*own[i] + truth[3]*own[1-i] + e + (0.5+0.2*float64(i))*r.NormFloat64()
+				v := truth[i] + level[i] + (truth[4+i]+slope[i])*float64(w) + truth[2]*own[i] + truth[3]*own[1-i] + e + (0.5+more*float64(i))*r.NormFloat64()
 				if r.Float64() < 0.15 {
 					continue
 				}
@@ -110,4 +116,86 @@ func smallStudy(t testing.TB, seed uint64, couples int, truth []float64) *frame.
 		}
 	}
 	return newFrame(t, frame.Categorical("couple", couple), frame.Categorical("role", role), frame.Numeric("time", time), frame.Numeric("x", x), frame.Numeric("p", p), frame.Numeric("y", y))
+}
+
+// Where Satterthwaite intervals fall short, lmerTest's on the same studies do, too: estimates, standard errors and degrees of freedom are the same.
+// lmer knows one residual variance only, so here both partners have the same, and their residuals are correlated by a random effect of the occasion there. It
+// takes minutes and needs R, so it is run by hand:
+//
+//	ASEM_COVERAGE_R=400 go test -run CoverageAsLmerTest -v ./analysis/mixed
+func TestCoverageAsLmerTest(t *testing.T) {
+	studies, err := strconv.Atoi(os.Getenv("ASEM_COVERAGE_R"))
+	if err != nil {
+		t.Skip("set ASEM_COVERAGE_R to a number of studies, such as 400, to compare with R")
+	}
+	rscript, err := exec.LookPath("Rscript")
+	if err != nil {
+		t.Skip("Rscript is not installed; R with lmerTest is compared with (Debian: r-cran-lmertest)")
+	}
+	truth := []float64{3, 3.5, 0.3, 0.2, -0.2, 0.1}
+	fits := make([]*mixed.Fit, studies)
+	var csv strings.Builder
+	for s := range studies {
+		f := smallStudy(t, uint64(s), 30, truth, 0)
+		m, err := mixed.New(f, mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: "0 + role + role:time + x + p",
+			Random: "(0 + role + role:time | couple)", Residual: mixed.Residual{CrossPartner: true}})
+		require.NoError(t, err)
+		fits[s], err = m.Fit(context.Background())
+		require.NoError(t, err)
+		var one strings.Builder
+		require.NoError(t, f.WriteCSV(&one))
+		head, rows, _ := strings.Cut(one.String(), "\n")
+		if s == 0 {
+			fmt.Fprintf(&csv, "study,%s\n", head)
+		}
+		for row := range strings.Lines(rows) {
+			fmt.Fprintf(&csv, "%d,%s", s, row)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "studies.csv")
+	require.NoError(t, os.WriteFile(path, []byte(csv.String()), 0o600))
+	out, err := exec.CommandContext(t.Context(), rscript, filepath.Join("testdata", "coverage.R"), path).Output()
+	require.NoError(t, err)
+	type hits struct{ here, there, of int }
+	covered, same, behind := map[string]*hits{}, 0, 0
+	for line := range strings.Lines(string(out)) {
+		var study, singular int
+		var name string
+		var ll, estimate, se, df float64
+		_, err := fmt.Sscan(line, &study, &name, &ll, &singular, &estimate, &se, &df)
+		require.NoError(t, err, line)
+		f := fits[study]
+		if f.Err() != nil {
+			continue
+		}
+		at := slices.IndexFunc(f.Parameters, func(p mixed.Parameter) bool { return p.Name == name })
+		require.GreaterOrEqual(t, at, 0, name)
+		p := f.Parameters[at]
+		if covered[name] == nil {
+			covered[name] = &hits{}
+		}
+		h := covered[name]
+		h.of++
+		if p.Lower <= truth[at] && truth[at] <= p.Upper {
+			h.here++
+		}
+		if half := se * (distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}).Quantile(0.975); math.Abs(estimate-truth[at]) <= half {
+			h.there++
+		}
+		switch {
+		case f.LogLik > ll+1e-5 || f.Residual.Rho < 0: // lmer stopped earlier, or the variance of occasions would have to be negative
+			behind++
+		case singular == 0:
+			same++
+			assert.InDelta(t, ll, f.LogLik, 1e-5)
+			assert.InDelta(t, estimate, p.Estimate, 1e-3*se, "study %d, %s", study, name)
+			assert.InEpsilon(t, se, p.SE, 1e-3, "study %d, %s", study, name)
+			assert.InEpsilon(t, df, p.DF, 1e-2, "study %d, %s", study, name)
+		}
+	}
+	t.Logf("%d intervals compared one by one; in %d lmer had the lower likelihood", same, behind)
+	for name, h := range covered {
+		t.Logf("%s: covered in %.2f %% here, %.2f %% by lmerTest, of %d studies", name, 100*float64(h.here)/float64(h.of), 100*float64(h.there)/float64(h.of), h.of)
+	}
+	assert.Greater(t, same, studies)
 }

@@ -56,15 +56,15 @@ func (f *Fit) prepareGradients(slopes []*mat.SymDense) {
 		}
 		f.grads = append(f.grads, dc)
 	}
-	f.vcov = pseudoInverse(f.hess, f.model.paramScales())
+	f.vcov = pseudoInverse(f.hess)
 }
 
 // pseudoInverse inverts a symmetric matrix along the directions in which it is positive.
-func pseudoInverse(a *mat.SymDense, scales []float64) *mat.SymDense {
+func pseudoInverse(a *mat.SymDense) *mat.SymDense {
 	k := a.SymmetricDim()
 	out := mat.NewSymDense(k, nil)
 	var eig mat.EigenSym
-	if !eig.Factorize(scaled(a, scales), true) {
+	if !eig.Factorize(a, true) {
 		return out
 	}
 	values := eig.Values(nil)
@@ -78,7 +78,7 @@ func pseudoInverse(a *mat.SymDense, scales []float64) *mat.SymDense {
 					sum += v.At(i, e) * v.At(j, e) / x
 				}
 			}
-			out.SetSym(i, j, sum*scales[i]*scales[j])
+			out.SetSym(i, j, sum)
 		}
 	}
 	return out

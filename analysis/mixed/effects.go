@@ -28,8 +28,9 @@ func (f *Fit) GroupEffects() ([][]GroupEffect, error) {
 	m, d := f.model, f.model.whole()
 	p := len(f.Beta)
 	phi := mat.NewSymDense(p, append([]float64(nil), f.work.c[:p*p]...))
-	out := make([][]GroupEffect, len(d.random))
+	out, rows := make([][]GroupEffect, len(d.random)), make([][]float64, len(d.random))
 	for t, term := range d.random {
+		rows[t] = m.bases[t].rows(term.z)
 		out[t] = make([]GroupEffect, term.groups)
 	}
 	f.each(func(i int, c couple) {
@@ -55,7 +56,7 @@ func (f *Fit) GroupEffects() ([][]GroupEffect, error) {
 				z := mat.NewDense(n, q, nil) // zero outside the group
 				for j := range n {
 					if term.group[c.lo+j] == group {
-						z.SetRow(j, term.z[(c.lo+j)*q:(c.lo+j+1)*q])
+						z.SetRow(j, rows[t][(c.lo+j)*q:(c.lo+j+1)*q])
 					}
 				}
 				var zg, mzg, v mat.Dense
@@ -72,9 +73,12 @@ func (f *Fit) GroupEffects() ([][]GroupEffect, error) {
 				if term.level == persons {
 					e.Person = d.persons[d.person[c.lo+local]]
 				}
+				v.Sub(gm, &v)
+				left := m.bases[t].natural(v.RawMatrix().Data)
+				e.Values, e.SE = m.bases[t].effects(u.RawVector().Data), make([]float64, q)
 				for a := range q {
-					e.Values = append(e.Values, m.scale.y*u.AtVec(a))
-					e.SE = append(e.SE, m.scale.y*math.Sqrt(math.Max(0, gm.At(a, a)-v.At(a, a))))
+					e.Values[a] *= m.scale.y
+					e.SE[a] = m.scale.y * math.Sqrt(math.Max(0, left[a*q+a]))
 				}
 			}
 		}

@@ -37,12 +37,13 @@ func (f *Fit) Explained() (Explained, error) {
 	random := 0.0
 	for t, term := range d.random {
 		q := len(term.names)
-		v := 0.0
+		v, rows, g := 0.0, m.bases[t].rows(term.z), make([]float64, q*q)
+		m.cov.g(t, f.theta, g)
 		for i := range n {
-			z := term.z[i*q : (i+1)*q]
+			z := rows[i*q : (i+1)*q]
 			for a := range q {
 				for b := range q {
-					v += z[a] * z[b] * f.Random[t].G.At(a, b) / float64(n)
+					v += z[a] * z[b] * g[a*q+b] * m.scale.y * m.scale.y / float64(n)
 				}
 			}
 		}

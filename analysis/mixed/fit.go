@@ -39,7 +39,6 @@ func (e *NotConvergedError) Error() string { return "the model did not converge:
 // rest in the residuals.
 func (m *Model) start(share float64) []float64 {
 	theta := make([]float64, m.cov.params)
-	scales := m.paramScales()
 	columns := 0
 	for _, t := range m.cov.terms {
 		columns += t.q
@@ -47,7 +46,7 @@ func (m *Model) start(share float64) []float64 {
 	for _, t := range m.cov.terms {
 		for k := range t.params() {
 			if i, j := t.at(k); i == j {
-				theta[t.first+k] = scales[t.first+k] * math.Sqrt(share/float64(columns))
+				theta[t.first+k] = math.Sqrt(share / float64(columns))
 			}
 		}
 	}
@@ -65,38 +64,12 @@ func (m *Model) start(share float64) []float64 {
 	return theta
 }
 
-// paramScales returns the size that a change of each parameter needs to matter: for a row of L one
-// over the root mean square of the column of Z, for all others 1. Callers do not change it.
-func (m *Model) paramScales() []float64 { return m.scales }
-
-func (m *Model) findScales() []float64 {
-	scales := make([]float64, m.cov.params)
-	for i := range scales {
-		scales[i] = 1
-	}
-	for ti, t := range m.cov.terms {
-		z := m.design.random[ti].z
-		for k := range t.params() {
-			i, _ := t.at(k)
-			ss, n := 0.0, 0
-			for at := i; at < len(z); at += t.q {
-				ss += z[at] * z[at]
-				n++
-			}
-			if ss > 0 {
-				scales[t.first+k] = 1 / math.Sqrt(ss/float64(n))
-			}
-		}
-	}
-	return scales
-}
-
-// Fit maximises the log-likelihood. If the search does not arrive, it begins again from other values. Its error is ctx's, if that ends first; everything
+// Fit maximises the log-likelihood. If the search does not arrive although the data tell all parameters apart, it begins again from other values. Its error is ctx's, if that ends first; everything
 // else that can go wrong is told by Fit.Convergence.
 func (m *Model) Fit(ctx context.Context) (*Fit, error) {
 	best, err := m.fitFrom(ctx, m.start(0.5))
 	for _, share := range []float64{0.1, 0.9} {
-		if err != nil || best.Converged || len(best.theta) == m.cov.roles { // without random effects or correlations there is nothing to begin elsewhere
+		if err != nil || best.Converged || best.unidentified || len(best.theta) == m.cov.roles { // without random effects or correlations there is nothing to begin elsewhere
 			break
 		}
 		var again *Fit
@@ -127,15 +100,17 @@ func (m *Model) FitFrom(ctx context.Context, earlier *Fit) (*Fit, error) {
 	for i := range theta {
 		switch {
 		case i < m.cov.iSigma:
-			if theta[i] *= k; math.Abs(theta[i]) < 1e-3*m.scales[i] {
-				theta[i] = math.Copysign(1e-3*m.scales[i], theta[i]) // at zero the likelihood is level by symmetry
+			if theta[i] *= k; math.Abs(theta[i]) < 1e-3 {
+				theta[i] = math.Copysign(1e-3, theta[i]) // at zero the likelihood is level by symmetry
 			}
 		case i < m.cov.iSigma+m.cov.roles:
 			theta[i] += math.Log(k)
+		case i == m.cov.iSerial && m.spec.Residual.Serial == SerialCAR1:
+			theta[i] += math.Log(earlier.model.timeUnit / m.timeUnit)
 		}
 	}
-	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: theta}
-	if s.follow(inverseMetric(earlier.hess, s.scales), m.spec.Options.Tolerance/2) {
+	s := &search{m: m, w: m.NewWorkspace(), theta: theta}
+	if s.follow(inverseMetric(earlier.hess), m.spec.Options.Tolerance/2) {
 		if err := s.finish(ctx); err != nil {
 			return nil, err
 		}
@@ -148,7 +123,7 @@ func (m *Model) FitFrom(ctx context.Context, earlier *Fit) (*Fit, error) {
 
 // fitFrom maximises from given parameter values.
 func (m *Model) fitFrom(ctx context.Context, theta []float64) (*Fit, error) {
-	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: append([]float64(nil), theta...)}
+	s := &search{m: m, w: m.NewWorkspace(), theta: append([]float64(nil), theta...)}
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -161,15 +136,15 @@ func (m *Model) fitFrom(ctx context.Context, theta []float64) (*Fit, error) {
 type search struct {
 	m      *Model
 	w      *Workspace
-	scales []float64
 	theta  []float64
 	ll     float64
 	grad   []float64
 	around curvature // at theta
 	conv   Convergence
 
-	pivoted   bool                                // the random effects stand in the order of their pivots
-	objective func(theta, grad []float64) float64 // instead of the log-likelihood, if not nil
+	pivoted      bool                                // the random effects stand in the order of their pivots
+	unidentified bool                                // the data cannot tell all parameters apart, wherever the search begins
+	objective    func(theta, grad []float64) float64 // instead of the log-likelihood, if not nil
 }
 
 func (s *search) eval(theta, grad []float64) float64 {
@@ -200,7 +175,7 @@ func (s *search) climb(ctx context.Context) error {
 	k := len(s.theta)
 	e := make([]float64, k*k)
 	s.m.information(s.theta, e, s.w)
-	inv := inverseMetric(mat.NewSymDense(k, e), s.scales) // approximates the inverse of -Hessian
+	inv := inverseMetric(mat.NewSymDense(k, e)) // approximates the inverse of -Hessian
 	step, next, nextGrad := make([]float64, k), make([]float64, k), make([]float64, k)
 	y, hy := make([]float64, k), make([]float64, k)
 	scoring := true
@@ -235,7 +210,7 @@ func (s *search) climb(ctx context.Context) error {
 		s.ll = ll
 		if scoring = scoring && t == full && s.conv.Iterations < 8; scoring {
 			s.m.information(s.theta, e, s.w)
-			inv = inverseMetric(mat.NewSymDense(k, e), s.scales)
+			inv = inverseMetric(mat.NewSymDense(k, e))
 		} else {
 			updateInverse(inv, step, y, hy)
 		}
@@ -243,11 +218,11 @@ func (s *search) climb(ctx context.Context) error {
 	return nil
 }
 
-// limit returns the largest fraction of a step, at most 1, that moves no parameter by more than twice its scale.
+// limit returns the largest fraction of a step, at most 1, that moves no parameter by more than 2.
 func (s *search) limit(step []float64) float64 {
 	t := 1.0
-	for i, d := range step {
-		if a := math.Abs(d) / s.scales[i]; a*t > 2 {
+	for _, d := range step {
+		if a := math.Abs(d); a*t > 2 {
 			t = 2 / a
 		}
 	}
@@ -282,7 +257,7 @@ func (s *search) newton(ctx context.Context, steps int) (decrement float64, err 
 			return decrement, err
 		}
 		s.observe()
-		inv := inverseMetric(s.around.observed, s.scales)
+		inv := inverseMetric(s.around.observed)
 		multiply(inv, s.grad, step)
 		decrement = dot(step, s.grad)
 		if decrement < s.m.spec.Options.Tolerance && !s.escape() || steps == 0 || s.conv.Iterations >= s.m.spec.Options.MaxIter {
@@ -315,24 +290,25 @@ func (s *search) pivot(ctx context.Context) error {
 		return nil
 	}
 	m, theta := s.m, s.theta
-	orders := make([][]int, len(m.cov.terms))
-	for t := range m.cov.terms {
-		orders[t] = m.pivots(t, s.theta)
-		m, theta = m.permuted(t, orders[t]), m.turned(theta, t, orders[t])
+	turns := make([][]float64, len(m.cov.terms))
+	for t, ct := range m.cov.terms {
+		if ct.diag {
+			continue
+		}
+		turns[t] = permutation(m.pivots(t, s.theta))
+		m, theta = m.turned(t, turns[t]), m.cov.turn(theta, t, turns[t])
 	}
-	other := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales(), theta: theta, pivoted: true}
+	other := &search{m: m, w: m.NewWorkspace(), theta: theta, pivoted: true}
 	if err := other.run(ctx); err != nil {
 		return err
 	}
 	s.conv.Iterations += other.conv.Iterations
 	s.conv.Evaluations += other.conv.Evaluations
 	theta = other.theta
-	for t, order := range orders {
-		back := make([]int, len(order))
-		for to, from := range order {
-			back[from] = to
+	for t, turn := range turns {
+		if turn != nil {
+			theta = m.cov.turn(theta, t, transpose(turn, m.cov.terms[t].q))
 		}
-		theta = m.turned(theta, t, back)
 	}
 	grad := make([]float64, len(theta))
 	if ll := s.eval(theta, grad); ll > s.ll-1e-9 {
@@ -359,7 +335,7 @@ func (s *search) observe() {
 func (s *search) escape() bool {
 	k := len(s.theta)
 	var eig mat.EigenSym
-	if !eig.Factorize(scaled(s.around.observed, s.scales), true) {
+	if !eig.Factorize(s.around.observed, true) {
 		return false
 	}
 	values := eig.Values(nil)
@@ -371,7 +347,7 @@ func (s *search) escape() bool {
 	next := make([]float64, k)
 	for _, t := range []float64{0.3, -0.3, 0.1, -0.1, 0.01, -0.01} {
 		for i := range next {
-			next[i] = s.theta[i] + t*vectors.At(i, 0)*s.scales[i]
+			next[i] = s.theta[i] + t*vectors.At(i, 0)
 		}
 		if ll := s.eval(next, nil); ll > s.ll+1e-9 {
 			copy(s.theta, next)
@@ -391,14 +367,16 @@ func (s *search) judge(decrement float64) {
 			s.conv.GradientNorm = math.Max(s.conv.GradientNorm, math.Abs(s.grad[i])/math.Sqrt(h))
 		}
 	}
-	names := m.cov.paramNames(m.design.random, m.roles)
 	s.conv.Boundary = m.boundary(s.theta)
-	s.conv.Condition, names = s.identified(names)
+	arrived := decrement <= math.Max(1e-8, m.spec.Options.Tolerance)
+	var flat []string
+	s.conv.Condition, flat = s.identified(arrived)
 	switch {
-	case math.IsNaN(decrement) || decrement > math.Max(1e-8, s.m.spec.Options.Tolerance):
+	case len(flat) > 0:
+		s.unidentified = true
+		s.conv.Reason = fmt.Sprintf("the data cannot tell these apart: %s; leave one of them out", strings.Join(flat, ", "))
+	case !arrived:
 		s.conv.Reason = fmt.Sprintf("the search stopped after %d steps with %.2g still to be gained; the model may be too rich for the data", s.conv.Iterations, decrement/2)
-	case len(names) > 0:
-		s.conv.Reason = fmt.Sprintf("the data cannot tell these apart: %s; leave one of them out", strings.Join(names, ", "))
 	default:
 		s.conv.Converged = true
 		if len(s.conv.Boundary) > 0 {
@@ -407,77 +385,15 @@ func (s *search) judge(decrement float64) {
 	}
 }
 
-// identified returns the condition number of the scaled information and the names of the parameters along
-// which it is flat: where V does not change, no data can tell parameters apart. The observed information is at hand;
-// along a flat ridge it is zero only up to what is left of the gradient, so where it comes near to singular the
-// expected information, which is singular there exactly, decides. Parameters on the boundary are left out: they are
-// flat by nature.
-func (s *search) identified(names []string) (condition float64, flat []string) {
-	k := len(s.theta)
-	onEdge := s.m.edgeParams(s.theta)
-	var keep []int
-	for i := range names {
-		if !onEdge[i] {
-			keep = append(keep, i)
-		}
-	}
-	if len(keep) == 0 {
-		return 1, nil
-	}
-	if condition, _ = flatness(s.around.observed, keep); condition < 1e3 {
-		return condition, nil
-	}
-	s.here()
-	e := make([]float64, k*k)
-	s.m.information(s.theta, e, s.w)
-	condition, along := flatness(mat.NewSymDense(k, e), keep)
-	for _, i := range along {
-		flat = append(flat, names[i])
-	}
-	return condition, flat
-}
-
-// flatness returns the condition number of an information matrix (k x k) of the kept parameters scaled to unit
-// diagonal, +Inf where it is singular, and then the parameters along which it is.
-func flatness(e *mat.SymDense, keep []int) (condition float64, along []int) {
-	cor := mat.NewSymDense(len(keep), nil)
-	for a, i := range keep {
-		for b, j := range keep[:a+1] {
-			hi, hj := e.At(i, i), e.At(j, j)
-			if !(hi > 0) || !(hj > 0) {
-				return math.Inf(1), []int{i}
-			}
-			cor.SetSym(a, b, e.At(i, j)/math.Sqrt(hi*hj))
-		}
-	}
-	var eig mat.EigenSym
-	if !eig.Factorize(cor, true) {
-		return math.Inf(1), nil
-	}
-	values := eig.Values(nil)
-	low, high := values[0], values[len(values)-1]
-	if low > 1e-9*high {
-		return high / low, nil
-	}
-	var vectors mat.Dense
-	eig.VectorsTo(&vectors)
-	for a, i := range keep {
-		if math.Abs(vectors.At(a, 0)) > 0.1 {
-			along = append(along, i)
-		}
-	}
-	return math.Inf(1), along
-}
-
 // inverseMetric returns an inverse of a symmetric matrix that is positive definite whatever the matrix is:
 // negative curvature is taken by its size, vanishing curvature is bounded below.
-func inverseMetric(a *mat.SymDense, scales []float64) *mat.SymDense {
+func inverseMetric(a *mat.SymDense) *mat.SymDense {
 	k := a.SymmetricDim()
 	var eig mat.EigenSym
 	out := mat.NewSymDense(k, nil)
-	if !eig.Factorize(scaled(a, scales), true) {
+	if !eig.Factorize(a, true) {
 		for i := range k {
-			out.SetSym(i, i, scales[i]*scales[i])
+			out.SetSym(i, i, 1)
 		}
 		return out
 	}
@@ -495,19 +411,7 @@ func inverseMetric(a *mat.SymDense, scales []float64) *mat.SymDense {
 			for e, x := range values {
 				sum += v.At(i, e) * v.At(j, e) / math.Max(math.Abs(x), floor)
 			}
-			out.SetSym(i, j, sum*scales[i]*scales[j])
-		}
-	}
-	return out
-}
-
-// scaled returns S a S, where S is diagonal.
-func scaled(a *mat.SymDense, scales []float64) *mat.SymDense {
-	k := a.SymmetricDim()
-	out := mat.NewSymDense(k, nil)
-	for i := range k {
-		for j := range i + 1 {
-			out.SetSym(i, j, a.At(i, j)*scales[i]*scales[j])
+			out.SetSym(i, j, sum)
 		}
 	}
 	return out

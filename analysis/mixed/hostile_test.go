@@ -99,6 +99,15 @@ func FuzzFit(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if curves, err := fit.Curves([]float64{0, 1}); err == nil { // lag and the like cannot be computed at a time
+			for _, c := range curves {
+				for _, p := range c.Points {
+					if math.IsNaN(p.Mean+p.SE) || math.IsInf(p.Mean+p.SE, 0) {
+						t.Fatalf("a point of a curve: %+v", p)
+					}
+				}
+			}
+		}
 		for _, v := range append(res.Whitened, res.Conditional...) {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				t.Fatal("a residual is not finite")

@@ -42,6 +42,8 @@ type Fit struct {
 	vcov      *mat.SymDense // asymptotic covariance of theta
 	kr        *kenwardRoger // with Kenward-Roger degrees of freedom only
 	contained []float64     // degrees of freedom of each fixed effect, with containment only
+
+	unidentified bool
 }
 
 // Parameter is one fixed effect.
@@ -91,6 +93,25 @@ type ResidualFit struct {
 // Model returns the model that was fitted.
 func (f *Fit) Model() *Model { return f.model }
 
+// fewUnits is below how many independent units intervals without a small-sample adjustment are noticeably too narrow (see Measured in
+// the package documentation).
+const fewUnits = 100
+
+// Advice says what a reader should know of the inference although nothing is wrong with the fit, in a sentence; empty if nothing. With few
+// couples (or sites) and a covariance that was estimated, the standard errors take it for known and are too small (Kenward & Roger 1997).
+func (f *Fit) Advice() string {
+	m := f.model
+	units, what := m.stats.couples, "couples"
+	if m.spec.Site != "" {
+		what = m.spec.Site + " units"
+	}
+	if !f.Converged || m.spec.DF == DFKenwardRoger || units >= fewUnits || len(m.design.random) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("with %d %s, intervals with %s degrees of freedom can be too narrow, as they take the estimated covariance for known; "+
+		"kenward-roger (with REML) does not", units, what, m.spec.DF)
+}
+
 // couples counts the couples with a complete row.
 func (m *Model) couples() int {
 	if m.spec.Site != "" {
@@ -105,7 +126,7 @@ func (m *Model) result(s *search) *Fit {
 	f := &Fit{
 		Names: m.design.xNames, LogLik: s.ll, Method: m.spec.Method, Rows: m.stats.n, Missing: m.design.missing,
 		Couples: m.couples(), Dropped: m.design.dropped, NParams: p + m.cov.params, Convergence: s.conv,
-		model: m, theta: s.theta, hess: s.around.observed, work: s.w,
+		model: m, theta: s.theta, hess: s.around.observed, work: s.w, unidentified: s.unidentified,
 	}
 	n := float64(f.Rows)
 	if m.spec.Method == REML {
@@ -182,8 +203,7 @@ func (f *Fit) covariances() {
 	s2 := m.scale.y * m.scale.y
 	for t, term := range m.design.random {
 		q := len(term.names)
-		g := make([]float64, q*q)
-		m.cov.g(t, f.theta, g)
+		g := m.g(t, f.theta)
 		for i := range g {
 			g[i] *= s2
 		}
@@ -206,7 +226,7 @@ func (f *Fit) covariances() {
 	case SerialAR1:
 		f.Residual.Phi = math.Tanh(f.theta[i])
 	case SerialCAR1:
-		f.Residual.Tau = math.Exp(f.theta[i])
+		f.Residual.Tau = m.timeUnit * math.Exp(f.theta[i])
 	}
 }
 

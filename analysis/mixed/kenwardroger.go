@@ -41,7 +41,7 @@ func (m *Model) kenwardRoger(theta []float64, w *Workspace) *kenwardRoger {
 			scales[i] = 1 / math.Sqrt(info.At(i, i))
 		}
 	}
-	a.cov = pseudoInverse(info, scales)
+	a.cov = scaled(pseudoInverse(scaled(info, scales)), scales)
 	sum := m.weightedQ(a, theta, w)
 	for i := range k {
 		for j := range k {
@@ -222,6 +222,18 @@ func (a *kenwardRoger) df(l *mat.Dense) (df, lambda float64) {
 		return df, 1 // exactly, in section 2.3; below it would be lost where df <= 2
 	}
 	return df, df / (e * (df - 2))
+}
+
+// scaled returns S a S, where S is diagonal.
+func scaled(a *mat.SymDense, scales []float64) *mat.SymDense {
+	k := a.SymmetricDim()
+	out := mat.NewSymDense(k, nil)
+	for i := range k {
+		for j := range i + 1 {
+			out.SetSym(i, j, a.At(i, j)*scales[i]*scales[j])
+		}
+	}
+	return out
 }
 
 func traceOfProduct(a, b *mat.Dense) float64 {

@@ -20,8 +20,11 @@ type Model struct {
 	cov    *covariance
 	stats  *stats
 	scale  scaling
-	scales []float64 // of the covariance parameters
-	roles  []string  // levels of the role column, empty if there is none
+	bases  []basis  // of the random terms
+	roles  []string // levels of the role column, empty if there is none
+
+	timeUnit float64 // of the times between a couple's occasions, in units of the time column
+	timed    bool    // there is such a time, or none is needed
 
 	later   *later // of a model that was updated
 	updates int    // of couples since it was made
@@ -76,10 +79,13 @@ func New(f *frame.Frame, s Spec) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.scales = m.findScales()
-	m.stats = collect(layouts(s, d), d.bounds, x, y, p)
+	m.rebase()
+	m.stats = collect(m.layouts(d), d.bounds, x, y, p)
 	return m, nil
 }
+
+// Level returns the level of confidence intervals, in (0, 1).
+func (m *Model) Level() float64 { return m.spec.Level }
 
 // maxUnit bounds the order of V: memory grows with its square and time with its cube.
 const maxUnit = 2000
@@ -113,8 +119,12 @@ func (m *Model) everyRole() error {
 
 // layouts describes each couple by no more than its V depends on, so that as many couples as possible
 // share one.
-func layouts(spec Spec, u *design) []*layout {
-	r := spec.Residual
+func (m *Model) layouts(u *design) []*layout {
+	r := m.spec.Residual
+	z := make([][]float64, len(u.random))
+	for t, term := range u.random {
+		z[t] = m.bases[t].rows(term.z)
+	}
 	list := make([]*layout, len(u.bounds)-1)
 	for i := range list {
 		lo, hi := u.bounds[i], u.bounds[i+1]
@@ -127,15 +137,15 @@ func layouts(spec Spec, u *design) []*layout {
 			number(u.person[lo:hi], l.person)
 			first := slices.Min(u.time[lo:hi])
 			for j := range l.time {
-				l.time[j] = u.time[lo+j] - first
+				l.time[j] = (u.time[lo+j] - first) / m.timeUnit
 			}
 			if r.Serial == SerialNone {
 				rank(l.time)
 			}
 		}
-		for _, t := range u.random {
+		for k, t := range u.random {
 			q := len(t.names)
-			lt := layoutTerm{q: q, group: make([]int, hi-lo), z: t.z[lo*q : hi*q]}
+			lt := layoutTerm{q: q, group: make([]int, hi-lo), z: z[k][lo*q : hi*q]}
 			number(t.group[lo:hi], lt.group)
 			lt.groups = slices.Max(lt.group) + 1
 			l.terms = append(l.terms, lt)

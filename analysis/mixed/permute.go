@@ -5,61 +5,36 @@ import (
 	"slices"
 )
 
-// permuted returns the model with the random effects of term t in another order: the one that was order[k] is the k-th.
-func (m *Model) permuted(t int, order []int) *Model {
-	columns := func(z []float64) []float64 {
-		q := len(order)
-		out := make([]float64, len(z))
-		for r := 0; r < len(z); r += q {
-			for to, from := range order {
-				out[r+to] = z[r+from]
-			}
-		}
-		return out
-	}
-	out, d := *m, *m.design
-	d.random = slices.Clone(d.random)
-	term := &d.random[t]
-	names := term.names
-	term.names, term.z = make([]string, len(order)), columns(term.z)
-	for to, from := range order {
-		term.names[to] = names[from]
-	}
-	out.design, out.scales = &d, slices.Clone(m.scales)
-	ct := m.cov.terms[t]
-	for k, e := range ct.entries {
-		out.scales[ct.first+k] = m.scales[ct.first+ct.rowStart(order[e[0]])]
-	}
+// turned returns the model in which the random effects u* of term t are Q u*, for an orthogonal Q (q x q).
+func (m *Model) turned(t int, q []float64) *Model {
+	out := *m
+	out.bases = slices.Clone(m.bases)
+	out.bases[t] = m.bases[t].turned(q)
 	out.stats = m.stats.shared()
 	for i, pat := range out.stats.patterns {
 		p, l := *pat, *pat.layout
 		l.terms = slices.Clone(l.terms)
-		l.terms[t].z = columns(l.terms[t].z)
+		l.terms[t].z = timesRight(l.terms[t].z, transpose(q, l.terms[t].q), l.terms[t].q)
 		p.layout = &l
 		out.stats.patterns[i] = &p
 	}
 	return &out
 }
 
-// turned returns theta for the model with the random effects of term t in another order.
-func (m *Model) turned(theta []float64, t int, order []int) []float64 {
-	ct, out := m.cov.terms[t], slices.Clone(theta)
+// turn returns theta for the model in which the random effects of term t, with an unstructured G, are turned by Q: G is Q G Q'.
+func (c *covariance) turn(theta []float64, t int, turn []float64) []float64 {
+	ct, out := c.terms[t], slices.Clone(theta)
 	q := ct.q
 	g := make([]float64, q*q)
-	m.cov.g(t, theta, g)
-	if ct.diag {
-		for to, from := range order {
-			out[ct.first+to] = theta[ct.first+from]
-		}
-		return out
-	}
+	c.g(t, theta, g)
+	g = timesRight(timesRight(turn, g, q), transpose(turn, q), q)
 	l := make([]float64, q*q)
-	for i, from := range order {
-		for j, other := range order[:i+1] {
-			x := g[from*q+other] - dot(l[i*q:i*q+j], l[j*q:j*q+j])
-			switch diagonal := g[other*q+other]; {
+	for i := range q {
+		for j := range i + 1 {
+			x := g[i*q+j] - dot(l[i*q:i*q+j], l[j*q:j*q+j])
+			switch {
 			case i == j:
-				if l[i*q+i] = math.Sqrt(math.Max(x, 0)); x < 1e-14*diagonal { // nothing is left but rounding
+				if l[i*q+i] = math.Sqrt(math.Max(x, 0)); x < 1e-14*g[i*q+i] { // nothing is left but rounding
 					l[i*q+i] = 0
 				}
 			case l[j*q+j] > 0:
@@ -73,17 +48,13 @@ func (m *Model) turned(theta []float64, t int, order []int) []float64 {
 	return out
 }
 
-// pivots returns the order of the random effects of term t in which each has the most variance, in units of its scale, that is left beyond those before it.
+// pivots returns the order of the random effects of term t in which each has the most variance that is left beyond those before it.
 func (m *Model) pivots(t int, theta []float64) []int {
-	ct := m.cov.terms[t]
-	q := ct.q
+	q := m.cov.terms[t].q
 	g, order := make([]float64, q*q), make([]int, q)
 	m.cov.g(t, theta, g)
 	for i := range q {
 		order[i] = i
-		for j := range q {
-			g[i*q+j] /= m.scales[ct.first+ct.rowStart(i)] * m.scales[ct.first+ct.rowStart(j)]
-		}
 	}
 	for k := range q {
 		best := k

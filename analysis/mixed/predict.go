@@ -2,7 +2,6 @@ package mixed
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"asem/analysis/frame"
@@ -119,20 +118,15 @@ type Trajectory struct {
 }
 
 // Trajectories returns the expected outcome of each role at given times, by role in order of the levels. Whatever else
-// is in the fixed effects is averaged over the rows of that role, as they were observed. Times
+// is in the fixed effects is averaged over the rows of that role, as they were observed; factor(time) knows the times of the fit. Times
 // in whole-column functions such as within(time) cannot be set and are an error, as is a model without time.
 func (f *Fit) Trajectories(times []float64) ([]Trajectory, error) {
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
 	m, d := f.model, f.model.whole()
-	if m.spec.Time == "" {
-		return nil, &SpecError{"time", "is missing; a trajectory needs a time column"}
-	}
-	for _, t := range times {
-		if math.IsNaN(t) || math.IsInf(t, 0) {
-			return nil, &DataError{m.spec.Time, "is not finite"}
-		}
+	if err := m.settable(times); err != nil {
+		return nil, err
 	}
 	roles := d.roleLevels
 	if len(roles) == 0 {
@@ -168,25 +162,43 @@ func (f *Fit) Trajectories(times []float64) ([]Trajectory, error) {
 
 // averageRow returns the mean over rows of the model matrix with the time set.
 func (m *Model) averageRow(rows []int, time float64) ([]float64, error) {
+	s, err := m.sideAt(m.whole().fixed, rows, time)
+	if err != nil {
+		return nil, err
+	}
+	x, err := m.matrix(s, len(rows))
+	if err != nil {
+		return nil, err
+	}
+	p := m.stats.p
+	mean := make([]float64, p)
+	for i, v := range x {
+		mean[i%p] += v / float64(len(rows))
+	}
+	return mean, nil
+}
+
+// sideAt returns the variables of one formula for some rows of the design, with the time set.
+func (m *Model) sideAt(of *side, rows []int, time float64) (*side, error) {
 	d := m.whole()
 	now := make([]float64, len(rows))
 	for i := range now {
 		now[i] = time
 	}
-	s := &side{terms: d.fixed.terms}
-	for _, v := range d.fixed.variables {
+	s := &side{terms: of.terms}
+	for _, v := range of.variables {
 		w := &variable{node: v.node, name: v.name, suffix: v.suffix, levels: v.levels, isRole: v.isRole}
 		switch {
+		case mentions(v.node, m.spec.Time):
+			again, err := m.setTime(v, of.terms.src, rows, now)
+			if err != nil {
+				return nil, err
+			}
+			w.columns, w.codes = again.columns, again.codes
 		case v.isFactor():
 			for _, i := range rows {
 				w.codes = append(w.codes, v.codes[d.rows[i]])
 			}
-		case mentions(v.node, m.spec.Time):
-			columns, err := m.setTime(v, rows, now)
-			if err != nil {
-				return nil, err
-			}
-			w.columns = columns
 		default:
 			for _, c := range v.columns {
 				x := make([]float64, len(rows))
@@ -198,20 +210,11 @@ func (m *Model) averageRow(rows []int, time float64) ([]float64, error) {
 		}
 		s.variables = append(s.variables, w)
 	}
-	x, err := m.matrix(s, len(rows))
-	if err != nil {
-		return nil, err
-	}
-	p := len(d.xAt)
-	mean := make([]float64, p)
-	for i, v := range x {
-		mean[i%p] += v / float64(len(rows))
-	}
-	return mean, nil
+	return s, nil
 }
 
 // setTime evaluates a variable that depends on time with the time set and all other columns as they were.
-func (m *Model) setTime(v *variable, rows []int, now []float64) ([][]float64, error) {
+func (m *Model) setTime(v *variable, src string, rows []int, now []float64) (*variable, error) {
 	d := m.whole()
 	columns := []frame.Column{frame.Numeric(m.spec.Time, now)}
 	at := make([]int, len(rows))
@@ -228,12 +231,17 @@ func (m *Model) setTime(v *variable, rows []int, now []float64) ([][]float64, er
 	if err != nil {
 		return nil, err
 	}
-	e := evaluator{f: f, spec: m.spec, src: d.fixed.terms.src, learnt: d.eval.learnt, new: true}
-	again, err := e.variable(v.node)
+	e := evaluator{f: f, spec: m.spec, src: src, learnt: d.eval.learnt, new: true}
+	var again *variable
+	if v.isFactor() {
+		again, err = e.factor(v)
+	} else {
+		again, err = e.variable(v.node)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("set %s in %s: %w", m.spec.Time, v.name, err)
 	}
-	return again.columns, nil
+	return again, nil
 }
 
 // mentions reports whether a column is used in a part of a formula.

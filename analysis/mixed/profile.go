@@ -84,7 +84,7 @@ func (f *Fit) profileFixed(ctx context.Context, i int) (Interval, error) {
 	unit[i] = 1
 	l := m.toEngine(unit)
 	at := 0.0
-	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales()}
+	s := &search{m: m, w: m.NewWorkspace()}
 	s.objective = func(theta, grad []float64) float64 {
 		w := s.w
 		ll := m.LogLik(theta, nil, w)
@@ -105,7 +105,7 @@ func (f *Fit) profileFixed(ctx context.Context, i int) (Interval, error) {
 		}
 		return ll - gap*gap/(2*lcl)
 	}
-	metric := inverseMetric(f.hess, s.scales)
+	metric := inverseMetric(f.hess)
 	return f.cross(ctx, Interval{Name: f.Names[i], Estimate: f.Beta[i], Lower: math.Inf(-1), Upper: math.Inf(1)}, math.Sqrt(f.VBeta.At(i, i)),
 		func(value float64, theta []float64) (float64, bool) {
 			at = value
@@ -118,7 +118,7 @@ func (f *Fit) profileFixed(ctx context.Context, i int) (Interval, error) {
 // profileTheta profiles one entry of theta; value returns the parameter that it stands for, in its own units.
 func (f *Fit) profileTheta(ctx context.Context, k int, name string, value func([]float64) float64) (Interval, error) {
 	m := f.model
-	s := &search{m: m, w: m.NewWorkspace(), scales: m.paramScales()}
+	s := &search{m: m, w: m.NewWorkspace()}
 	s.objective = func(theta, grad []float64) float64 {
 		ll := m.LogLik(theta, grad, s.w)
 		if grad != nil {
@@ -131,11 +131,11 @@ func (f *Fit) profileTheta(ctx context.Context, k int, name string, value func([
 	for i := range f.theta {
 		held.SetSym(i, k, 0)
 	}
-	held.SetSym(k, k, 1/(s.scales[k]*s.scales[k]))
-	metric := inverseMetric(held, s.scales)
+	held.SetSym(k, k, 1)
+	metric := inverseMetric(held)
 	metric.SetSym(k, k, 0)
-	se := s.scales[k]
-	if v := inverseMetric(f.hess, s.scales).At(k, k); v > 0 && v < se*se {
+	se := 1.0
+	if v := inverseMetric(f.hess).At(k, k); v > 0 && v < se*se {
 		se = math.Sqrt(v)
 	}
 	in := Interval{Name: name, Estimate: f.theta[k], Lower: math.Inf(-1), Upper: math.Inf(1)}
@@ -156,15 +156,17 @@ func (f *Fit) profileTheta(ctx context.Context, k int, name string, value func([
 // profileEffect profiles the standard deviation of a random effect, which is the size of the first entry of L if the effect
 // is the first of its term.
 func (f *Fit) profileEffect(ctx context.Context, t, i int) (Interval, error) {
-	m, k := f.model, f.model.cov.terms[t].first
-	g := f
-	if f.model.cov.terms[t].diag {
+	m, ct := f.model, f.model.cov.terms[t]
+	g, k, size := f, ct.first, m.bases[t].b[i*ct.q+i] // the deviation is size times the entry of L
+	if ct.diag {
 		k += i
-	} else if i > 0 {
-		order := firstOf(f.model.cov.terms[t].q, i)
-		m = f.model.permuted(t, order)
+	} else if ct.q > 1 {
+		row := m.bases[t].b[i*ct.q : (i+1)*ct.q]
+		turn := reflection(row)
+		size = norm(row)
+		m = m.turned(t, turn)
 		var err error
-		if g, err = m.fitFrom(ctx, f.model.turned(f.theta, t, order)); err != nil {
+		if g, err = m.fitFrom(ctx, m.cov.turn(f.theta, t, turn)); err != nil {
 			return Interval{}, err
 		}
 		if err := g.Err(); err != nil {
@@ -176,7 +178,6 @@ func (f *Fit) profileEffect(ctx context.Context, t, i int) (Interval, error) {
 		flipped.theta = slices.Clone(g.theta)
 		flipped.hess = mat.NewSymDense(len(g.theta), nil)
 		flipped.hess.CopySym(g.hess)
-		ct := m.cov.terms[t]
 		for a := range ct.params() {
 			if _, col := ct.at(a); ct.first+a == k || !ct.diag && col == 0 {
 				flipped.theta[ct.first+a] *= -1
@@ -190,19 +191,9 @@ func (f *Fit) profileEffect(ctx context.Context, t, i int) (Interval, error) {
 		g = &flipped
 	}
 	term := f.model.design.random[t]
-	in, err := g.profileTheta(ctx, k, fmt.Sprintf("sd(%s, %s)", term.label, term.names[i]), func(theta []float64) float64 { return m.scale.y * theta[k] })
+	in, err := g.profileTheta(ctx, k, fmt.Sprintf("sd(%s, %s)", term.label, term.names[i]), func(theta []float64) float64 { return m.scale.y * size * theta[k] })
 	in.Lower = math.Max(0, in.Lower)
 	return in, err
-}
-
-func firstOf(q, i int) []int {
-	order := []int{i}
-	for k := range q {
-		if k != i {
-			order = append(order, k)
-		}
-	}
-	return order
 }
 
 // cross finds where the profile falls to the edge of the interval, on both sides of the estimate. The root of the

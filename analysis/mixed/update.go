@@ -18,7 +18,7 @@ import (
 // besides finding them: their part of the sums is replaced. With [Model.FitFrom] a fit so follows a study that goes on.
 //
 // Where a formula looks beyond the couple (scale, poly, between, lag), where couples are nested in sites, where the couples bring levels that were not there or leave a column that
-// others determine, and after many changes, it makes the model anew. Errors are those of New.
+// others determine, where columns of the random effects still determine each other, and after many changes, it makes the model anew. Errors are those of New.
 func (m *Model) Update(f *frame.Frame, couples ...string) (*Model, error) {
 	u, err := m.update(f, couples)
 	if errors.Is(err, errAnew) {
@@ -54,7 +54,8 @@ func (m *Model) whole() *design {
 }
 
 func (m *Model) update(f *frame.Frame, couples []string) (*Model, error) {
-	if m.updates+len(couples) > maxUpdates || len(m.design.dropped) > 0 || m.spec.Site != "" || !m.design.local() {
+	poor := !m.timed || slices.ContainsFunc(m.bases, func(b basis) bool { return b.poor })
+	if m.updates+len(couples) > maxUpdates || len(m.design.dropped) > 0 || m.spec.Site != "" || poor || !m.design.local() {
 		return nil, errAnew
 	}
 	list := slices.Compact(slices.Sorted(slices.Values(couples)))
@@ -217,7 +218,7 @@ func (m *Model) change(d *design, sign float64) bool {
 	blas64.Trsm(blas.Right, blas.NoTrans, 1, blas64.Triangular{N: p, Stride: p, Data: m.scale.r, Uplo: blas.Upper, Diag: blas.NonUnit}, x)
 	var key []byte
 	rows := make([]float64, 0, s.maxRows*(p+1))
-	for i, l := range layouts(m.spec, d) {
+	for i, l := range m.layouts(d) {
 		rows = rows[:0]
 		for r := d.bounds[i]; r < d.bounds[i+1]; r++ {
 			rows = append(append(rows, d.x[r*p:r*p+p]...), y[r]/m.scale.y)

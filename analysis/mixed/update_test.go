@@ -118,3 +118,36 @@ func TestUpdateRefusesWhatNewRefuses(t *testing.T) {
 	_, err = m.Update(growthFrame(t, one), gone...)
 	assert.Equal(t, anew, err)
 }
+
+// A study that begins with one wave in calendar years comes to the model that all waves make.
+func TestAStudyThatBeginsWithOneWave(t *testing.T) {
+	rows := simulateGrowth(12, 50, 4, 0.1)
+	for i := range rows {
+		rows[i].time = 2020 + rows[i].time/2
+	}
+	spec := mixed.Spec{Outcome: "y", Couple: "couple", Role: "role", Time: "time", Fixed: "role", Random: "(1 + time | couple)", Residual: mixed.Residual{CrossPartner: true, Serial: mixed.SerialCAR1}}
+	var seen []growthRow
+	for _, r := range rows {
+		if r.time == 2020 {
+			seen = append(seen, r)
+		}
+	}
+	m, err := mixed.New(growthFrame(t, seen), spec)
+	require.NoError(t, err)
+	for wave := 2020.5; wave <= 2021.5; wave += 0.5 {
+		var couples []string
+		for _, r := range rows {
+			if r.time == wave {
+				seen, couples = append(seen, r), append(couples, r.couple)
+			}
+		}
+		m, err = m.Update(growthFrame(t, seen), couples...)
+		require.NoError(t, err)
+	}
+	got, err := m.Fit(context.Background())
+	require.NoError(t, err)
+	require.NoError(t, got.Err())
+	want := fit(t, growthFrame(t, rows), spec)
+	require.InDelta(t, want.LogLik, got.LogLik, 1e-7)
+	require.InDelta(t, want.Condition, got.Condition, 0.5*want.Condition)
+}

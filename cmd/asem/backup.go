@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,7 +34,7 @@ type backupCmd struct {
 
 func (c *backupCmd) Help() string {
 	return `Writes everything that the log holds to a new file in the folder, encrypted under the master key, while the study goes on;
-and brings the folder's keyring up to date. Read models are not in it: they are built again from the log.
+and brings up to date what lies beside: the keyring, and who may come in. Read models are not in it: they are built again from the log.
 The key file must be kept elsewhere: without it a backup is worthless, and with it everything can be read.
 
 Examples:
@@ -61,12 +62,73 @@ func (c *backupCmd) Run(ctx context.Context, io streams) error {
 		if err != nil {
 			return err
 		}
-		if err := backup.KeyringIn(c.Dir).Update(ctx, a.log); err != nil {
+		if err := c.updateBeside(ctx, c.Dir, a); err != nil {
 			return err
 		}
 		fmt.Fprintf(io.out, "%s: %d events up to position %d\n", path, s.Events, s.Head)
 		return c.prune(io)
 	})
+}
+
+// accessCopy is the file beside the backups of a folder that says who may come in, as it is after the last of them. There is one, not one for each backup, so
+// that an erasure reaches it.
+const accessCopy = "access.sealed"
+
+// updateBeside brings up to date what lies beside backups: the keyring, and who may come in.
+func (s storage) updateBeside(ctx context.Context, dir string, a *archived) error {
+	if err := backup.KeyringIn(dir).Update(ctx, a.log); err != nil {
+		return err
+	}
+	door, err := s.openAccess(ctx, a.keys)
+	if err != nil {
+		return err
+	}
+	text, err := door.Copy(ctx)
+	if err = errors.Join(err, door.Close()); err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(dir, accessCopy), text)
+}
+
+// replaceFile writes a new file, for its owner alone, puts it in the place of the old one once it is durable, and wipes that.
+func replaceFile(path string, text []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".access-*") // has mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = tmp.Write(text)
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	old, openErr := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(tmp.Name()))
+	}
+	if openErr != nil {
+		return nil //nolint:nilerr // there was none
+	}
+	info, err := old.Stat()
+	if err == nil {
+		_, err = old.WriteAt(make([]byte, info.Size()), 0)
+	}
+	return errors.Join(err, old.Sync(), old.Close())
+}
+
+// restoreAccess lets in again who may come in by the copy beside a backup, if there is one; but nobody who was erased since.
+func (c *restoreCmd) restoreAccess(ctx context.Context, h *house) error {
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(c.File), accessCopy))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read who may come in: %w", err)
+	}
+	err = h.access.Restore(ctx, text)
+	if domain.CodeOf(err) == domain.Conflict { // a PostgreSQL database that has them still
+		return nil
+	}
+	return errors.Join(err, h.finishErasures(ctx))
 }
 
 // backUp writes a backup under a name that it only gets when it is whole and on the disk.
@@ -143,7 +205,7 @@ type restoreCmd struct {
 func (c *restoreCmd) Help() string {
 	return `Fills an empty data folder or database from a backup, checks it against the signed trees in the backup, and builds the read
 models. The keyring must lie beside the backup, and the key file must be the one the backup was made with (ASEM_MASTER_KEY_FILE).
-Who was erased after the backup was made stays erased.
+Who was erased after the backup was made stays erased. Users, participants' codes and PINs are as at the last backup of the folder; nobody is signed in.
 
 Example:
   asem restore backups/asem-20261123T180000Z.backup --data restored --master-key-file /safe/keys`
@@ -169,7 +231,7 @@ func (c *restoreCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return errors.Join(err, site.clear(context.WithoutCancel(ctx))) // nothing half-written is left behind
 	}
-	return c.with(ctx, func(h *house) error { return nil })
+	return c.with(ctx, func(h *house) error { return c.restoreAccess(ctx, h) })
 }
 
 // site is where a log is restored: apart, until all of it is there. A restore that is killed leaves nothing that passes for a log, and can be repeated.

@@ -73,7 +73,12 @@ func (c *demoCmd) show(ctx context.Context, h *house, io streams) error {
 		return nil
 	}
 	known, links := demoTokens(plan.Code, real.Code)
-	return h.serve(ctx, io, serving{listen: c.Listen, authenticate: known.authenticate, links: links})
+	staff, err := h.demoStaff(ctx, plan.Code)
+	if err != nil {
+		return err
+	}
+	all := func(base string) []string { return append(links(base), staff(base)...) }
+	return h.serve(ctx, io, serving{listen: c.Listen, authenticate: known.authenticate, links: all})
 }
 
 // importAcitelli brings in the bundled real data set.

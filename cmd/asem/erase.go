@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"asem/cmd/asem/internal/access"
 	"asem/domain"
 	"asem/events"
-	"asem/events/backup"
 	"asem/events/proof"
 	"asem/projections"
 )
@@ -26,7 +26,8 @@ type eraseCmd struct {
 
 func (c *eraseCmd) Help() string {
 	return `Destroys everything that was kept of one partner: the key under which the person's answers, codes and consents
-are sealed, in the database and beside the backups; and the rows of the person in the read models, at all positions.
+are sealed, in the database and beside the backups; the rows of the person in the read models, at all positions; and
+the person's ways to sign in.
 What the other partner gave stays as it is, and the log still proves that nothing else was changed. The log keeps that
 somebody in this role was erased, and when. If it is interrupted, run it again, or start any other command: it is finished.
 
@@ -52,7 +53,7 @@ func (c *eraseCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		if c.Backups != "" {
-			if err := backup.KeyringIn(c.Backups).Update(ctx, h.archive); err != nil {
+			if err := c.updateBeside(ctx, c.Backups, &archived{h.archive, h.keys}); err != nil {
 				return err
 			}
 		}
@@ -77,8 +78,13 @@ func (h *house) finishErasures(ctx context.Context) error {
 		return err
 	}
 	var owners []string
+	var gone []access.Participant
 	for _, e := range list {
+		gone = append(gone, access.Participant{Study: e.Study, Couple: e.Couple, Role: e.Role})
 		owners = append(owners, events.ErasedOwners(e.Study, e.Couple, domain.ParticipantErased{Role: e.Role, Last: e.Last})...)
+	}
+	if err := h.access.Forget(ctx, gone...); err != nil { // first, so that nobody comes in who is being erased
+		return err
 	}
 	keys, err := h.archive.WrappedKeys(ctx, owners)
 	if err != nil {

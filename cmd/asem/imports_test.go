@@ -22,6 +22,7 @@ var (
 		"domain":                       {},
 		"analysis/frame":               {"gonum.org/v1/gonum/"},
 		"analysis/mixed":               {"asem/analysis/frame", "gonum.org/v1/gonum/"},
+		"analysis/agreement":           {"asem/analysis/frame", "gonum.org/v1/gonum/"},
 		"analysis/apim":                {"asem/analysis/frame", "asem/analysis/mixed", "gonum.org/v1/gonum/"},
 		"events/backup":                {"asem/domain", "asem/events", "asem/events/proof", "asem/events/seal", "github.com/google/uuid", "filippo.io/age", "github.com/klauspost/compress/zstd", "github.com/gofrs/flock"},
 		"events/proof":                 {"asem/domain", "asem/events", "golang.org/x/mod/sumdb/", "github.com/google/uuid"},
@@ -34,13 +35,18 @@ var (
 		"projections":                  {"github.com/google/uuid", "asem/domain", "asem/events", "asem/analysis/"},
 		"graphql":                      {"asem/domain", "asem/projections", "github.com/graphql-go/graphql", "github.com/graphql-go/graphql/", "github.com/hashicorp/golang-lru/v2", "github.com/google/uuid"},
 		"cmd/asem":                     {""},
-		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql"},
-		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid"},
+		"cmd/asem/internal/access":     {"asem/domain", "github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2", "github.com/alexedwards/scs/v2", "github.com/pquerna/otp", "github.com/pquerna/otp/hotp", "golang.org/x/text/unicode/norm", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/pressly/goose/v3", "github.com/pressly/goose/v3/"},
+		"cmd/asem/internal/web":        {"asem/domain", "asem/projections", "asem/graphql", "asem/cmd/asem/internal/access", "github.com/boombuler/barcode/qr", "github.com/google/uuid", "asem/cmd/asem/internal/web/language"},
+		"cmd/asem/internal/dataimport": {"asem/domain", "asem/events", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/", "github.com/google/uuid", "asem/cmd/asem/internal/yamltext"},
+		"cmd/asem/internal/studyfile":  {"asem/domain", "asem/projections", "asem/cmd/asem/internal/dataimport", "asem/cmd/asem/internal/yamltext", "github.com/goccy/go-yaml"},
+		"cmd/asem/internal/yamltext":   {"asem/domain", "github.com/goccy/go-yaml", "github.com/goccy/go-yaml/"},
 		"cmd/asem/internal/simulate":   {"asem/domain", "github.com/google/uuid"},
+
+		"cmd/asem/internal/web/language": {"golang.org/x/text/"},
 	}
 	testsMayImport = []string{"github.com/stretchr/testify/", "pgregory.net/rapid", "asem/events/eventstest", "asem/events", "asem/events/sqlite", "asem/events/postgres", "asem/events/seal", "asem/events/proof", "asem/domain",
 		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/", "github.com/chromedp/", "github.com/ThreeDotsLabs/watermill/pubsub/", "github.com/ThreeDotsLabs/watermill/message",
-		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml"}
+		"github.com/google/uuid", "github.com/nats-io/", "github.com/anishathalye/porcupine", "golang.org/x/mod/sumdb/", "asem/analysis/frame", "golang.org/x/sync/", "github.com/goccy/go-yaml", "github.com/pquerna/otp/totp"}
 	testOnly = []string{"asem/events/eventstest"}
 )
 

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
-	"asem/events/backup"
 	"asem/events/proof"
 	"asem/events/seal"
 )
@@ -46,13 +46,26 @@ func (c *keyRotateCmd) Run(ctx context.Context, io streams) error {
 		if err := a.keys.Renew(); err != nil {
 			return err
 		}
-		n, err := seal.New(a.log, a.keys).Rewrap(ctx)
+		n, err := c.rewrap(ctx, a)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(io.out, "master key %s is in use; %d keys were wrapped anew\n", a.keys.Current(), n)
 		return nil
 	})
+}
+
+// rewrap wraps everything that a master key wraps by the current one.
+func (s storage) rewrap(ctx context.Context, a *archived) (n int, err error) {
+	if n, err = seal.New(a.log, a.keys).Rewrap(ctx); err != nil {
+		return n, err
+	}
+	door, err := s.openAccess(ctx, a.keys)
+	if err != nil {
+		return n, err
+	}
+	more, err := door.Rewrap(ctx)
+	return n + more, errors.Join(err, door.Close())
 }
 
 type keyForgetCmd struct {
@@ -70,11 +83,11 @@ Example:
 
 func (c *keyForgetCmd) Run(ctx context.Context, io streams) error {
 	return c.withArchive(ctx, func(a *archived) error {
-		if _, err := seal.New(a.log, a.keys).Rewrap(ctx); err != nil { // whatever is still wrapped by another
+		if _, err := c.rewrap(ctx, a); err != nil { // whatever is still wrapped by another
 			return err
 		}
 		if c.Backups != "" {
-			if err := backup.KeyringIn(c.Backups).Update(ctx, a.log); err != nil {
+			if err := c.updateBeside(ctx, c.Backups, a); err != nil {
 				return err
 			}
 		}

@@ -22,21 +22,25 @@ import (
 
 // commands lists every verb, each in a file of its own name.
 type commands struct {
-	Demo       demoCmd       `cmd:"" help:"Create the example study, fit its change model, print the table and serve it."`
-	Serve      serveCmd      `cmd:"" help:"Serve the studies of a data folder or database: pages and GraphQL."`
-	Import     importCmd     `cmd:"" help:"Bring a CSV data set into a study, as events."`
-	Instrument instrumentCmd `cmd:"" help:"List the scoring keys that ship, or bring in an instrument of your own."`
-	Fit        fitCmd        `cmd:"" help:"Fit a model to a CSV file or to a study."`
-	Export     exportCmd     `cmd:"" help:"Write a study's data for analysis as CSV."`
-	Simulate   simulateCmd   `cmd:"" help:"Make a synthetic study with known effects."`
-	Rebuild    rebuildCmd    `cmd:"" help:"Build the read models anew from the log."`
-	Model      modelCmd      `cmd:"" help:"Look after the models of change that a study follows."`
-	Verify     verifyCmd     `cmd:"" help:"Prove that nothing in the log was changed."`
-	Backup     backupCmd     `cmd:"" help:"Copy the log to an encrypted file, while the study goes on."`
-	Restore    restoreCmd    `cmd:"" help:"Make a data folder or database from a backup."`
-	Key        keyCmd        `cmd:"" help:"Look after the master key."`
-	Erase      eraseCmd      `cmd:"" help:"Erase everything that was kept of one person."`
-	Token      tokenCmd      `cmd:"" help:"Give a researcher a token to read a study."`
+	Demo        demoCmd        `cmd:"" help:"Create the example study, fit its change model, print the table and serve it."`
+	Serve       serveCmd       `cmd:"" help:"Serve the studies of a data folder or database: pages and GraphQL."`
+	Import      importCmd      `cmd:"" help:"Bring a CSV data set into a study, as events."`
+	Study       studyCmd       `cmd:"" help:"Plan studies: ready plans, plans of your own, their versions."`
+	Instrument  instrumentCmd  `cmd:"" help:"List the scoring keys that ship, or bring in an instrument of your own."`
+	Fit         fitCmd         `cmd:"" help:"Fit a model to a CSV file or to a study."`
+	Agreement   agreementCmd   `cmd:"" help:"Say how far judges agree, in a CSV file or a study."`
+	Reliability reliabilityCmd `cmd:"" help:"Say how reliable a scale is, asked once or every day."`
+	Export      exportCmd      `cmd:"" help:"Write a study's data for analysis as CSV."`
+	Simulate    simulateCmd    `cmd:"" help:"Make a synthetic study with known effects."`
+	Rebuild     rebuildCmd     `cmd:"" help:"Build the read models anew from the log."`
+	Model       modelCmd       `cmd:"" help:"Look after the models of change that a study follows."`
+	Verify      verifyCmd      `cmd:"" help:"Prove that nothing in the log was changed."`
+	Backup      backupCmd      `cmd:"" help:"Copy the log to an encrypted file, while the study goes on."`
+	Restore     restoreCmd     `cmd:"" help:"Make a data folder or database from a backup."`
+	Key         keyCmd         `cmd:"" help:"Look after the master key."`
+	Erase       eraseCmd       `cmd:"" help:"Erase everything that was kept of one person."`
+	User        userCmd        `cmd:"" help:"Look after those who work in studies and sign in to its pages."`
+	Token       tokenCmd       `cmd:"" help:"Give a researcher a token to read a study."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }

@@ -338,6 +338,26 @@ func TestAnUnreachablePostgresIsNamedWithoutItsPassword(t *testing.T) {
 	assert.NotContains(t, message, "secret")
 }
 
+// A reader is told at which level intervals are, and where another rule for the degrees of freedom serves better.
+func TestTheTableSaysWhatToKnow(t *testing.T) {
+	var rows strings.Builder
+	rows.WriteString("couple,role,time,y\n")
+	for c := range 20 {
+		for w := range 3 {
+			for i, r := range []string{"h", "w"} {
+				fmt.Fprintf(&rows, "%d,%s,%d,%.3f\n", c, r, w, float64(c*7%11)+math.Sin(float64(c*31+w*17+i*5)))
+			}
+		}
+	}
+	data, spec := write(t, "d.csv", rows.String()), "kind: mixed\noutcome: y\ncouple: couple\nrole: role\ntime: time\nfixed: role * time\nrandom: (1 | couple)\nlevel: 0.9\n"
+	out := must(t, "fit", "--data", data, "--spec", write(t, "s.yaml", spec))
+	assert.Contains(t, out, "90% CI")
+	assert.Contains(t, out, "note: with 20 couples, intervals with satterthwaite degrees of freedom can be too narrow")
+	assert.Contains(t, must(t, "fit", "--json", "--data", data, "--spec", write(t, "s.yaml", spec)), `"advice": "with 20 couples`)
+	out = must(t, "fit", "--data", data, "--spec", write(t, "s.yaml", spec+"df: kenward-roger\n"))
+	assert.NotContains(t, out, "note:")
+}
+
 func TestBadSpecs(t *testing.T) {
 	data := write(t, "d.csv", "couple,role,time,y\n1,h,0,1\n1,w,0,2\n2,h,0,3\n2,w,0,5\n3,h,0,2\n3,w,0,2.5\n")
 	for _, c := range []struct {
@@ -413,10 +433,17 @@ func TestConfigurationComesFromAFileLast(t *testing.T) {
 // serveDemo starts a server on a small study and returns its address and a token.
 func serveDemo(t testing.TB) (base, token, keeper, data string) {
 	t.Helper()
+	return serveDemoWith(t, func(string) {})
+}
+
+// serveDemoWith serves a small example study after something more was done to its folder.
+func serveDemoWith(t testing.TB, more func(data string)) (base, token, keeper, data string) {
+	t.Helper()
 	data = filepath.Join(t.TempDir(), "data")
 	must(t, "simulate", "--couples", "6", "--separations", "0", "--data", data)
 	token = strings.TrimSpace(must(t, "token", "--study", "DEMO", "--data", data))
 	keeper = strings.TrimSpace(must(t, "token", "--operator", "--data", data))
+	more(data)
 	return serveOn(t, "--data", data), token, keeper, data
 }
 

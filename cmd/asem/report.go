@@ -90,6 +90,7 @@ type (
 		Parameters  int               `json:"n_parameters"`
 		MissingRows map[string]int    `json:"missing_rows"`
 		Dropped     []string          `json:"dropped_columns"`
+		Advice      string            `json:"advice,omitempty"`
 		Centred     map[string]number `json:"centred,omitempty"`
 	}
 	convergenceJSON struct {
@@ -123,7 +124,7 @@ func (r *fitted) json(from provenance) reportJSON {
 	out := reportJSON{
 		Kind: r.spec.Kind, Rows: f.Rows, Couples: f.Couples, LogLikelihood: number(f.LogLik), Parameters: []parameterJSON{}, Effects: []effectJSON{},
 		Random: map[string]gJSON{}, Residual: residualJSON{SD: map[string]number{}}, Tests: testsJSON{TypeIII: []testJSON{}},
-		Fit:         fitJSON{Method: string(f.Method), AIC: number(f.AIC), BIC: number(f.BIC), Parameters: f.NParams, MissingRows: f.Missing, Dropped: append([]string{}, f.Dropped...)},
+		Fit:         fitJSON{Method: string(f.Method), AIC: number(f.AIC), BIC: number(f.BIC), Parameters: f.NParams, MissingRows: f.Missing, Dropped: append([]string{}, f.Dropped...), Advice: f.Advice()},
 		Convergence: convergenceJSON{f.Converged, f.Iterations, number(f.GradientNorm), number(f.Condition), append([]string{}, f.Boundary...), f.Reason},
 		Provenance:  provenanceJSON{Data: from.data, Spec: r.spec.sha256, Engine: projections.EngineVersion, Study: from.study, Synthetic: from.synthetic},
 	}
@@ -221,7 +222,7 @@ func (r *fitted) writeTable(w io.Writer, from provenance) error {
 	}
 	fmt.Fprintln(w)
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "fixed effect\testimate\tSE\tdf\tt\tp\t95% CI\t\t")
+	fmt.Fprintf(tab, "fixed effect\testimate\tSE\tdf\tt\tp\t%.4g%% CI\t\t\n", 100*f.Model().Level())
 	for _, p := range f.Parameters {
 		fmt.Fprintf(tab, "%s\t%.4f\t%.4f\t%.1f\t%.2f\t%s\t%.4f\t%.4f\t\n", p.Name, p.Estimate, p.SE, p.DF, p.Statistic, pValue(p.P), p.Lower, p.Upper)
 	}
@@ -254,6 +255,9 @@ func (r *fitted) writeTable(w io.Writer, from provenance) error {
 	fmt.Fprintln(w)
 	if f.Reason != "" {
 		fmt.Fprintf(w, "note: %s\n", f.Reason)
+	}
+	if a := f.Advice(); a != "" {
+		fmt.Fprintf(w, "note: %s\n", a)
 	}
 	if from.synthetic {
 		fmt.Fprintln(w, "SYNTHETIC DATA, made by asem simulate. Not evidence.")

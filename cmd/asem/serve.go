@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"asem/cmd/asem/internal/access"
 	"asem/cmd/asem/internal/web"
 	"asem/domain"
 	"asem/events"
@@ -23,10 +28,12 @@ import (
 // serveCmd serves studies until it is interrupted.
 type serveCmd struct {
 	storage
-	Listen      string `help:"Address to serve on." default:"127.0.0.1:8080" env:"ASEM_LISTEN"`
-	NATS        string `name:"nats" help:"Publish the log, sealed as it is, to the NATS JetStream at this address." env:"ASEM_NATS" placeholder:"URL"`
-	NATSStream  string `name:"nats-stream" help:"The stream." default:"ASEM" env:"ASEM_NATS_STREAM"`
-	NATSSubject string `name:"nats-subject" help:"What its subjects begin with: then come study and type." default:"asem.events" env:"ASEM_NATS_SUBJECT"`
+	Listen      string   `help:"Address to serve on." default:"127.0.0.1:8080" env:"ASEM_LISTEN"`
+	URL         string   `name:"url" help:"Address at which people reach this server, as https://study.example. Default: where it listens." env:"ASEM_URL" placeholder:"URL"`
+	Proxies     []string `name:"proxy" help:"Networks of the proxies before this server, whose X-Forwarded-For counts." default:"127.0.0.0/8,::1/128" env:"ASEM_PROXY" placeholder:"CIDR"`
+	NATS        string   `name:"nats" help:"Publish the log, sealed as it is, to the NATS JetStream at this address." env:"ASEM_NATS" placeholder:"URL"`
+	NATSStream  string   `name:"nats-stream" help:"The stream." default:"ASEM" env:"ASEM_NATS_STREAM"`
+	NATSSubject string   `name:"nats-subject" help:"What its subjects begin with: then come study and type." default:"asem.events" env:"ASEM_NATS_SUBJECT"`
 }
 
 func (c *serveCmd) Help() string {
@@ -34,16 +41,23 @@ func (c *serveCmd) Help() string {
 
 Examples:
   asem serve --data study
-  asem serve --postgres postgres://asem@localhost/asem --listen :8080`
+  asem serve --postgres postgres://asem@localhost/asem --listen :8080 --url https://study.example`
 }
 
 func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if _, err := readTokens(c.tokenFile()); err != nil {
 		return err
 	}
+	proxies, err := networks(c.Proxies)
+	if err != nil {
+		return err
+	}
+	if err := checkURL(c.URL); err != nil {
+		return err
+	}
 	who := &tokenFile{path: c.tokenFile()}
 	return c.withWhatStands(ctx, newLogger(io.err), func(h *house) error {
-		s := serving{listen: c.Listen, authenticate: who.authenticate}
+		s := serving{listen: c.Listen, url: strings.TrimRight(c.URL, "/"), proxies: proxies, authenticate: who.authenticate}
 		if c.NATS != "" {
 			to, err := feed.ConnectNATS(c.NATS, c.NATSStream, c.NATSSubject)
 			if err != nil {
@@ -59,6 +73,8 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 // serving says how to serve.
 type serving struct {
 	listen       string
+	url          string         // at which people reach the server; empty: where it listens
+	proxies      []netip.Prefix // whose word about the address of a visitor counts
 	authenticate func(*http.Request) (graphql.Viewer, error)
 	links        func(base string) []string // printed once the address is known
 	outward      feed.Consumer              // nil: the log is not published
@@ -78,6 +94,30 @@ func demoTokens(studies ...string) (tokens, func(base string) []string) {
 			"Look after the server: " + base + "/admin (any user name, password " + keeper + ")",
 		}
 	}
+}
+
+// demoStaff makes accounts for the demo, and returns how to get into them. A set-up link is a new one each time until it is used.
+func (h *house) demoStaff(ctx context.Context, study string) (func(base string) []string, error) {
+	type account struct{ name, setup string }
+	var accounts []account
+	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher} {
+		name := "demo-" + string(role)
+		_, setup, err := h.access.AddUser(ctx, name, study, role)
+		if err != nil && domain.CodeOf(err) != domain.Conflict { // disabled
+			return nil, err
+		}
+		accounts = append(accounts, account{name, setup})
+	}
+	return func(base string) (lines []string) {
+		for _, a := range accounts {
+			line := fmt.Sprintf("Sign in as %s: %s/staff/in", a.name, base)
+			if a.setup != "" {
+				line = fmt.Sprintf("Set up %s (staff, once): %s", a.name, setupLink(base, a.setup))
+			}
+			lines = append(lines, line)
+		}
+		return lines
+	}, nil
 }
 
 // serve serves until ctx ends, then lets requests finish.
@@ -124,15 +164,24 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 		defer close(fitting)
 		live.Run(ctx)
 	}()
-	api, err := graphql.New(graphql.Config{Store: h.read, Live: live, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: s.authenticate, Logger: log})
+	base := "http://" + listener.Addr().String()
+	if s.url == "" {
+		s.url = base
+	}
+	sessions := access.NewSessions(h.access, strings.HasPrefix(s.url, "https://"), func(w http.ResponseWriter, _ *http.Request, err error) { web.Failed(log, w, err) })
+	api, err := graphql.New(graphql.Config{Store: h.read, Live: live, Ledger: ledger{h.archive, h.keys.Signer()}, Authenticate: orSession(s.authenticate, sessions), Logger: log})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	sweeping := make(chan struct{})
+	go func() {
+		defer close(sweeping)
+		h.sweepAccess(ctx, log)
+	}()
 	server := &http.Server{
-		Handler: ops.routes(api, metrics, s.authenticate), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: ops.routes(api, metrics, s, sessions), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 	}
-	base := "http://" + listener.Addr().String()
 	fmt.Fprintf(io.out, "\nServing %s on %s (GraphQL: %s/graphql, query page: %s/query)\n", h.where, base, base, base)
 	if s.links != nil {
 		for _, l := range s.links(base) {
@@ -152,6 +201,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	err = server.Shutdown(grace)
 	<-signing
 	<-fitting
+	<-sweeping
 	ops.work.Wait()
 	leader.Ended()
 	for _, ended := range []chan error{following, publishing} {
@@ -163,19 +213,78 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 }
 
 // routes lists everything that is served.
-func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, authenticate func(*http.Request) (graphql.Viewer, error)) http.Handler {
+func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s serving, sessions *access.Sessions) http.Handler {
 	// Positions and counts tell when somebody answered, and so are not for everybody.
 	isOperator := func(r *http.Request) bool {
-		v, err := authenticate(r)
+		v, err := s.authenticate(r)
 		return err == nil && v.Role == operator
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", api)
+	mux.Handle("/graphql", sessions.Wrap(api))
 	mux.Handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
 	mux.Handle("GET /readyz", http.HandlerFunc(o.ready))
 	mux.Handle("GET /metrics", onlyOperators(isOperator, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
-	mux.Handle("/", web.New(web.Config{Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator}))
+	mux.Handle("/", sessions.Wrap(web.New(web.Config{
+		Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator,
+		Access: o.access, Sessions: sessions, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
+	})))
 	return mux
+}
+
+// orSession finds out who asks: by a token, or else by the session of a member of staff, which counts where it makes a researcher or coordinator.
+func orSession(byToken func(*http.Request) (graphql.Viewer, error), sessions *access.Sessions) func(*http.Request) (graphql.Viewer, error) {
+	return func(r *http.Request) (graphql.Viewer, error) {
+		v, err := byToken(r)
+		if err != nil || v.SignedIn() {
+			return v, err
+		}
+		u, ok, err := sessions.Staff(r.Context())
+		if err != nil || !ok {
+			return graphql.Viewer{}, err
+		}
+		// GraphQL lets researchers and coordinators of a study see the same, and so one role speaks for all their studies.
+		for _, role := range []domain.ActorRole{domain.ActorResearcher, domain.ActorCoordinator} {
+			if len(u.Studies(role)) > 0 {
+				return graphql.Viewer{Role: role, Studies: u.Studies(domain.ActorResearcher, domain.ActorCoordinator)}, nil
+			}
+		}
+		return graphql.Viewer{}, nil
+	}
+}
+
+// sweepAccess removes expired sessions and links once in a while.
+func (h *house) sweepAccess(ctx context.Context, log *slog.Logger) {
+	for tick := time.NewTicker(10 * time.Minute); ; {
+		if err := h.access.Sweep(ctx); err != nil && ctx.Err() == nil {
+			log.Error("expired sessions could not be removed", "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func networks(list []string) (prefixes []netip.Prefix, err error) {
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, &domain.Error{Code: domain.Invalid, Path: "--proxy", Message: fmt.Sprintf("%q is not a network; expected one like 10.0.0.0/8 or 10.1.2.3/32", text)}
+		}
+		prefixes = append(prefixes, p.Masked())
+	}
+	return prefixes, nil
+}
+
+// checkURL checks the address at which people reach the server; none is fine.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if text == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil {
+		return nil
+	}
+	return &domain.Error{Code: domain.Invalid, Path: "--url", Message: "expected an address like https://study.example, without a path"}
 }
 
 // onlyOperators lets operators through.

@@ -13,6 +13,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the read models' driver for PostgreSQL
 	"github.com/mattn/go-isatty"
 
+	"asem/cmd/asem/internal/access"
 	"asem/domain"
 	"asem/events"
 	"asem/events/postgres"
@@ -33,6 +34,14 @@ type storage struct {
 // readSchema is the PostgreSQL schema of the read models.
 const readSchema = "asem_read"
 
+// openAccess opens what says who may come in, beside whoever else has it open.
+func (s storage) openAccess(ctx context.Context, keys *seal.File) (*access.Store, error) {
+	if s.Postgres != "" {
+		return access.OpenPostgres(ctx, s.Postgres, access.Schema, keys)
+	}
+	return access.OpenSQLite(ctx, filepath.Join(s.Data, "access.db"), keys)
+}
+
 // house is an opened storage.
 type house struct {
 	archive events.Archive // the log as it is kept, sealed
@@ -40,6 +49,7 @@ type house struct {
 	keys    *seal.File
 	exec    *events.Executor
 	read    *projections.Store
+	access  *access.Store
 	lock    *flock.Flock // nil with PostgreSQL
 	where   string       // in words, without secrets
 }
@@ -99,8 +109,12 @@ func (s storage) furnish(ctx context.Context, archive events.Archive, read func(
 	if err != nil {
 		return nil, errors.Join(err, archive.Close())
 	}
+	door, err := s.openAccess(ctx, keys)
+	if err != nil {
+		return nil, errors.Join(err, store.Close(), archive.Close())
+	}
 	log := seal.New(archive, keys)
-	return &house{archive: archive, log: log, keys: keys, exec: events.NewExecutor(log), read: store}, nil
+	return &house{archive: archive, log: log, keys: keys, exec: events.NewExecutor(log), read: store, access: door}, nil
 }
 
 // keyFile is where the keys are kept if nothing else is said.
@@ -139,7 +153,7 @@ func (s storage) openKeys(ctx context.Context, archive events.Archive) (*seal.Fi
 }
 
 func (h *house) close() error {
-	err := errors.Join(h.read.Close(), h.log.Close())
+	err := errors.Join(h.access.Close(), h.read.Close(), h.log.Close())
 	if h.lock != nil {
 		err = errors.Join(err, h.lock.Unlock())
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 	"asem/events"
 )
@@ -15,24 +16,24 @@ func (b *Batch) Explain(err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	var p problems
+	var p yamltext.Problems
 	for _, o := range refused {
 		if o.Index < 0 || o.Index >= len(b.origins) {
-			p.add(o.Err)
+			p.Add(o.Err)
 			continue
 		}
 		b.explain(&p, b.origins[o.Index], o.Err)
 	}
-	return p.err(b.report.File)
+	return p.Err(b.report.File)
 }
 
-func (b *Batch) explain(p *problems, from origin, err error) {
-	list := refusals(err)
+func (b *Batch) explain(p *yamltext.Problems, from origin, err error) {
+	list := yamltext.Refusals(err)
 	if len(list) == 0 {
-		p.add(fmt.Errorf("%s: %w", b.place(from, ""), err))
+		p.Add(fmt.Errorf("%s: %w", b.place(from, ""), err))
 	}
 	for _, e := range list {
-		p.add(&domain.Error{Code: e.Code, Path: b.place(from, e.Path), Message: e.Message, Err: e.Err})
+		p.Add(&domain.Error{Code: e.Code, Path: b.place(from, e.Path), Message: e.Message, Err: e.Err})
 	}
 }
 

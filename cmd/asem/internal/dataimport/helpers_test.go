@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -56,7 +57,7 @@ func messages(t testing.TB, err error) []string {
 	t.Helper()
 	require.Error(t, err)
 	var list []string
-	for _, e := range refusals(err) {
+	for _, e := range yamltext.Refusals(err) {
 		require.Equal(t, domain.Invalid, e.Code, "%v", e)
 		list = append(list, e.Error())
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -29,46 +30,46 @@ func ParseInstrument(name string, text []byte) (domain.Instrument, error) {
 	var probe struct {
 		Extends string `yaml:"extends"`
 	}
-	if d := readYAML(name, text, &probe); d.has["extends"] {
+	if d := yamltext.Read(name, text, &probe); d.Has("extends") {
 		return parseWording(name, text)
 	}
 	var in domain.Instrument
-	d := readYAML(name, text, &in)
-	if !d.any() {
-		d.validate(in)
+	d := yamltext.Read(name, text, &in)
+	if !d.Any() {
+		validate(d, in)
 	}
 	return onlyWithout(in, d)
 }
 
 // onlyWithout returns the instrument or the problems.
-func onlyWithout(in domain.Instrument, d *document) (domain.Instrument, error) {
-	if err := d.result(); err != nil {
+func onlyWithout(in domain.Instrument, d *yamltext.Document) (domain.Instrument, error) {
+	if err := d.Result(); err != nil {
 		return domain.Instrument{}, err
 	}
 	return in, nil
 }
 
 // validate notes what the domain finds wrong with an instrument, each at its place.
-func (d *document) validate(in domain.Instrument) {
-	for _, r := range refusals(in.Validate()) {
+func validate(d *yamltext.Document, in domain.Instrument) {
+	for _, r := range yamltext.Refusals(in.Validate()) {
 		message := r.Message
 		if r.Path != "" {
 			message = r.Path + ": " + message
 		}
-		d.wrong(r.Path, "%s", message)
+		d.Wrong(r.Path, "%s", message)
 	}
 }
 
 func parseWording(name string, text []byte) (domain.Instrument, error) {
 	var w wording
-	d := readYAML(name, text, &w)
-	if d.any() {
-		return domain.Instrument{}, d.result()
+	d := yamltext.Read(name, text, &w)
+	if d.Any() {
+		return domain.Instrument{}, d.Result()
 	}
 	ref, ok := parseRef(w.Extends)
 	if !ok {
-		d.wrong("extends", "%q is not an instrument; expected code@version, such as ecr-rs@2011", clip(w.Extends))
-		return domain.Instrument{}, d.result()
+		d.Wrong("extends", "%q is not an instrument; expected code@version, such as ecr-rs@2011", yamltext.Clip(w.Extends))
+		return domain.Instrument{}, d.Result()
 	}
 	in, ok := domain.Key(ref.Code, ref.Version)
 	if !ok {
@@ -76,18 +77,18 @@ func parseWording(name string, text []byte) (domain.Instrument, error) {
 		for _, k := range domain.Keys() {
 			shipped = append(shipped, k.Ref().String())
 		}
-		d.wrong("extends", "no key %s ships%s", ref, didYouMean(ref.String(), shipped))
-		return domain.Instrument{}, d.result()
+		d.Wrong("extends", "no key %s ships%s", ref, yamltext.DidYouMean(ref.String(), shipped))
+		return domain.Instrument{}, d.Result()
 	}
 	w.into(&in, d)
-	if !d.any() {
-		d.validateWording(in)
+	if !d.Any() {
+		validateWording(d, in)
 	}
 	return onlyWithout(in, d)
 }
 
 // into puts the wording to the key's items.
-func (w wording) into(in *domain.Instrument, d *document) {
+func (w wording) into(in *domain.Instrument, d *yamltext.Document) {
 	for _, set := range []struct {
 		from string
 		to   *string
@@ -104,7 +105,7 @@ func (w wording) into(in *domain.Instrument, d *document) {
 		}
 	}
 	if len(languages) == 0 {
-		d.wrong("items", "there is no wording; expected items with the text of each item by language, such as items: {%s: {en: ...}}", in.Items[0].ID)
+		d.Wrong("items", "there is no wording; expected items with the text of each item by language, such as items: {%s: {en: ...}}", in.Items[0].ID)
 		return
 	}
 	for i := range in.Items {
@@ -112,7 +113,7 @@ func (w wording) into(in *domain.Instrument, d *document) {
 		for _, lang := range slices.Sorted(maps.Keys(languages)) {
 			text := w.Items[it.ID][lang]
 			if text == "" {
-				d.wrong("items."+it.ID, "item %s has no wording in %s, which other items have", it.ID, clip(lang))
+				d.Wrong("items."+it.ID, "item %s has no wording in %s, which other items have", it.ID, yamltext.Clip(lang))
 				continue
 			}
 			if it.Text == nil {
@@ -133,14 +134,14 @@ func (w wording) into(in *domain.Instrument, d *document) {
 	}
 }
 
-func (w wording) checkItems(in domain.Instrument, d *document) {
+func (w wording) checkItems(in domain.Instrument, d *yamltext.Document) {
 	ids := make([]string, len(in.Items))
 	for i, it := range in.Items {
 		ids[i] = it.ID
 	}
 	unknown := func(key, id string) {
 		if !slices.Contains(ids, id) {
-			d.wrong(key+"."+id, "%s has no item %q%s", w.Extends, clip(id), didYouMean(id, ids))
+			d.Wrong(key+"."+id, "%s has no item %q%s", w.Extends, yamltext.Clip(id), yamltext.DidYouMean(id, ids))
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.Items)) {
@@ -153,8 +154,8 @@ func (w wording) checkItems(in domain.Instrument, d *document) {
 
 // validateWording notes what the domain finds wrong with a key that got wording. Its paths count items, which the
 // text names.
-func (d *document) validateWording(in domain.Instrument) {
-	for _, r := range refusals(in.Validate()) {
+func validateWording(d *yamltext.Document, in domain.Instrument) {
+	for _, r := range yamltext.Refusals(in.Validate()) {
 		path := r.Path
 		var i int
 		var rest string // text.en, or anchors.en.6
@@ -163,12 +164,12 @@ func (d *document) validateWording(in domain.Instrument) {
 			_, inside, _ := strings.Cut(rest, ".")
 			path = "items." + id
 			for _, written := range []string{"items." + id + "." + inside, "itemAnchors." + id + "." + inside, rest} {
-				if d.has[written] {
+				if d.Has(written) {
 					path = written
 					break
 				}
 			}
 		}
-		d.wrong(path, "%s", r.Message)
+		d.Wrong(path, "%s", r.Message)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -34,7 +35,7 @@ type Mapping struct {
 	Measures       []Measure            `yaml:"measures"`
 
 	text []byte
-	doc  *document
+	doc  *yamltext.Document
 }
 
 // WaveSpec is a wave of the protocol, as [domain.Wave]; its index is its place in the list.
@@ -121,12 +122,12 @@ const (
 // What only a study can tell, such as whether it has a construct, is left to [Orders] and [Extend].
 func ParseMapping(name string, text []byte) (*Mapping, error) {
 	m := &Mapping{text: slices.Clone(text)}
-	m.doc = readYAML(name, text, m)
-	if m.doc.any() {
-		return nil, m.doc.result()
+	m.doc = yamltext.Read(name, text, m)
+	if m.doc.Any() {
+		return nil, m.doc.Result()
 	}
 	m.check()
-	if err := m.doc.result(); err != nil {
+	if err := m.doc.Result(); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -135,9 +136,9 @@ func ParseMapping(name string, text []byte) (*Mapping, error) {
 // code notes a problem with a code at a path.
 func (m *Mapping) code(path, what, code string) {
 	if code == "" {
-		m.doc.wrong(path, "%s is missing", what)
+		m.doc.Wrong(path, "%s is missing", what)
 	} else if err := domain.CheckCode("", code); err != nil {
-		m.doc.add(invalid(m.doc.where(path), "%s: %s", what, refusals(err)[0].Message))
+		m.doc.Add(yamltext.Invalid(m.doc.Where(path), "%s: %s", what, yamltext.Refusals(err)[0].Message))
 	}
 }
 
@@ -146,11 +147,11 @@ func (m *Mapping) check() {
 	m.code("study", "the code of the study (key study)", m.Study)
 	if m.Zone != "" {
 		if _, err := time.LoadLocation(m.Zone); err != nil || m.Zone == "Local" {
-			d.wrong("zone", "%q is not a known time zone; expected an IANA name such as Europe/Berlin", clip(m.Zone))
+			d.Wrong("zone", "%q is not a known time zone; expected an IANA name such as Europe/Berlin", yamltext.Clip(m.Zone))
 		}
 	}
 	if m.Couple == "" {
-		d.wrong("couple", "the column that names the couple (key couple) is missing")
+		d.Wrong("couple", "the column that names the couple (key couple) is missing")
 	}
 	m.checkRoles()
 	m.checkFile()
@@ -159,10 +160,10 @@ func (m *Mapping) check() {
 		m.code("constructs."+code, "the construct", code)
 	}
 	if len(m.Measures) == 0 {
-		d.wrong("measures", "nothing is measured; expected at least one entry under measures")
+		d.Wrong("measures", "nothing is measured; expected at least one entry under measures")
 	}
 	for i := range m.Measures {
-		path := element("measures", i)
+		path := yamltext.Element("measures", i)
 		m.Measures[i].check(d, path)
 		m.checkOccasion(m.Measures[i], path)
 	}
@@ -173,7 +174,7 @@ func (m *Mapping) checkRoles() {
 	for _, r := range slices.Sorted(maps.Keys(m.Roles)) {
 		label, other := m.Roles[r], domain.RoleB
 		if r != string(domain.RoleA) && r != string(domain.RoleB) {
-			d.wrong("roles."+r, "%q is not a role; expected A and B, each with the label that the study uses", clip(r))
+			d.Wrong("roles."+r, "%q is not a role; expected A and B, each with the label that the study uses", yamltext.Clip(r))
 			continue
 		}
 		if r == string(domain.RoleB) {
@@ -181,23 +182,23 @@ func (m *Mapping) checkRoles() {
 		}
 		m.code("roles."+r, "the label of role "+r, label)
 		if label == string(other) {
-			d.wrong("roles."+r, "role %s cannot have the label %s, which is the other role", r, label)
+			d.Wrong("roles."+r, "role %s cannot have the label %s, which is the other role", r, label)
 		}
 	}
 	if n := len(m.Roles); n == 1 {
-		d.wrong("roles", "there is 1 role; expected A and B")
+		d.Wrong("roles", "there is 1 role; expected A and B")
 	}
 	if len(m.Roles) == 2 && m.Exchangeable {
-		d.wrong("exchangeable", "partners with roles of their own are not exchangeable; leave out roles or exchangeable")
+		d.Wrong("exchangeable", "partners with roles of their own are not exchangeable; leave out roles or exchangeable")
 	}
 	switch r := m.Role; {
 	case r == nil:
 	case (r.Column == "") == (r.Person == ""):
-		d.wrong("role", "expected one of column, which names the role, and person, which names the person")
+		d.Wrong("role", "expected one of column, which names the role, and person, which names the person")
 	case r.Person != "" && !m.Exchangeable:
-		d.wrong("role.person", "a person's label says nothing about a role; expected exchangeable: true, or role: {column: ...}")
+		d.Wrong("role.person", "a person's label says nothing about a role; expected exchangeable: true, or role: {column: ...}")
 	case r.Person != "" && r.Values != nil:
-		d.wrong("role.values", "values belong to a column of roles, not of persons")
+		d.Wrong("role.values", "values belong to a column of roles, not of persons")
 	}
 }
 
@@ -205,14 +206,14 @@ func (m *Mapping) checkRoles() {
 func (m *Mapping) checkFile() {
 	d := m.doc
 	if _, ok := delimiters[m.Delimiter]; !ok {
-		d.wrong("delimiter", "%q is not a delimiter; expected \",\", \";\", \"|\" or tab", clip(m.Delimiter))
+		d.Wrong("delimiter", "%q is not a delimiter; expected \",\", \";\", \"|\" or tab", yamltext.Clip(m.Delimiter))
 	}
 	if m.Decimal != "" && m.Decimal != "." && m.Decimal != "," {
-		d.wrong("decimal", "%q is not a decimal sign; expected \".\" or \",\"", clip(m.Decimal))
+		d.Wrong("decimal", "%q is not a decimal sign; expected \".\" or \",\"", yamltext.Clip(m.Decimal))
 	}
 	for i, code := range m.Missing {
 		if strings.TrimSpace(code) != code {
-			d.wrong(element("missing", i), "the missing code has spaces around it, which cells never have")
+			d.Wrong(yamltext.Element("missing", i), "the missing code has spaces around it, which cells never have")
 		}
 	}
 }
@@ -224,101 +225,101 @@ func (m *Mapping) checkTime() {
 	d := m.doc
 	switch e := m.Enrolled; {
 	case (e.Date == "") == (e.Column == ""):
-		d.wrong("enrolled", "expected enrolled with one of date, one day for all couples, and column")
+		d.Wrong("enrolled", "expected enrolled with one of date, one day for all couples, and column")
 	case e.Date != "" && e.Format != "":
-		d.wrong("enrolled.format", "a format belongs to a column")
+		d.Wrong("enrolled.format", "a format belongs to a column")
 	case e.Date != "":
 		if _, err := domain.ParseDate(e.Date); err != nil {
-			d.wrong("enrolled.date", "%q is not a calendar date; write it as 2026-11-23", clip(e.Date))
+			d.Wrong("enrolled.date", "%q is not a calendar date; write it as 2026-11-23", yamltext.Clip(e.Date))
 		}
 	}
 	m.Enrolled.Format = layout(d, "enrolled.format", m.Enrolled.Format)
 	if w := m.Wave; w != nil {
 		switch {
 		case (w.Column == "") == (w.Date == ""):
-			d.wrong("wave", "expected one of column, which names the wave, and date, the day of measurement")
+			d.Wrong("wave", "expected one of column, which names the wave, and date, the day of measurement")
 		case w.Date != "" && w.Values != nil:
-			d.wrong("wave.values", "values belong to a column of waves, not of dates")
+			d.Wrong("wave.values", "values belong to a column of waves, not of dates")
 		case w.Date != "" && (w.WithinDays == nil || *w.WithinDays < 0):
-			d.wrong("wave.withinDays", "expected withinDays, how many days a date may lie from the nominal day of its wave")
+			d.Wrong("wave.withinDays", "expected withinDays, how many days a date may lie from the nominal day of its wave")
 		case w.Date == "" && (w.WithinDays != nil || w.Format != ""):
-			d.wrong("wave", "format and withinDays belong to a column of dates")
+			d.Wrong("wave", "format and withinDays belong to a column of dates")
 		}
 		w.Format = layout(d, "wave.format", w.Format)
 	}
 	if m.Measured != nil {
 		switch {
 		case m.Measured.Column == "":
-			d.wrong("measured", "expected the column with the day of measurement")
+			d.Wrong("measured", "expected the column with the day of measurement")
 		case m.Wave == nil || m.Wave.Date != "":
-			d.wrong("measured", "a day of measurement needs rows that each name their wave (wave: {column: ...})")
+			d.Wrong("measured", "a day of measurement needs rows that each name their wave (wave: {column: ...})")
 		}
 		m.Measured.Format = layout(d, "measured.format", m.Measured.Format)
 	}
 	if b := m.Diary; b != nil {
 		m.code("diary", "the code of the diary (key diary.code)", b.Code)
 		if (b.Column == "") == (b.Date == "") {
-			d.wrong("diary", "expected one of column, which numbers the days, and date")
+			d.Wrong("diary", "expected one of column, which numbers the days, and date")
 		}
 		if b.First != nil && b.Column == "" {
-			d.wrong("diary.first", "a first number belongs to a column that numbers the days")
+			d.Wrong("diary.first", "a first number belongs to a column that numbers the days")
 		}
 		if m.Wave != nil || m.Measured != nil {
-			d.wrong("diary", "rows of a diary name a day, not a wave; leave out wave and measured")
+			d.Wrong("diary", "rows of a diary name a day, not a wave; leave out wave and measured")
 		}
 		b.Format = layout(d, "diary.format", b.Format)
 	}
 }
 
 // layout returns the date format to use, or notes that it cannot tell one day from another.
-func layout(d *document, path, format string) string {
+func layout(d *yamltext.Document, path, format string) string {
 	if format == "" {
 		return time.DateOnly
 	}
 	if back, err := time.Parse(format, example.Format(format)); err != nil || !back.Equal(example) {
-		d.wrong(path, "%q is not a date format; write how 2 January 2006 would stand in the file, such as 02.01.2006", clip(format))
+		d.Wrong(path, "%q is not a date format; write how 2 January 2006 would stand in the file, such as 02.01.2006", yamltext.Clip(format))
 	}
 	return format
 }
 
-func (x Measure) check(d *document, path string) {
+func (x Measure) check(d *yamltext.Document, path string) {
 	switch {
 	case (x.Column == "") == (x.Columns == ""):
-		d.wrong(path, "expected one of column, a name, and columns, a name with {wave}, {role} or {item} in it")
+		d.Wrong(path, "expected one of column, a name, and columns, a name with {wave}, {role} or {item} in it")
 	case (x.Construct == "") == (x.Instrument == ""):
-		d.wrong(path, "expected one of construct, for scores, and instrument, for answers to its items")
+		d.Wrong(path, "expected one of construct, for scores, and instrument, for answers to its items")
 	case x.Construct != "" && (x.Item != "" || x.Items != nil):
-		d.wrong(path, "items belong to an instrument")
+		d.Wrong(path, "items belong to an instrument")
 	}
 	unknown := strings.NewReplacer("{wave}", "", "{role}", "", "{item}", "").Replace(x.Columns)
 	if strings.ContainsAny(unknown, "{}") {
-		d.wrong(path+".columns", "only {wave}, {role} and {item} may stand in braces")
+		d.Wrong(path+".columns", "only {wave}, {role} and {item} may stand in braces")
 	}
 	if x.Columns != "" && unknown == x.Columns {
-		d.wrong(path+".columns", "there is none of {wave}, {role} and {item} in it; a single column is given by column")
+		d.Wrong(path+".columns", "there is none of {wave}, {role} and {item} in it; a single column is given by column")
 	}
 	if x.Instrument != "" {
 		if _, ok := parseRef(x.Instrument); !ok {
-			d.wrong(path+".instrument", "%q is not an instrument; expected code@version, such as ecr-rs@2011", clip(x.Instrument))
+			d.Wrong(path+".instrument", "%q is not an instrument; expected code@version, such as ecr-rs@2011", yamltext.Clip(x.Instrument))
 		}
 		if x.each("{item}") == (x.Item != "") {
-			d.wrong(path, "expected one of item and a name with {item} in it, so that each column belongs to one item")
+			d.Wrong(path, "expected one of item and a name with {item} in it, so that each column belongs to one item")
 		}
 	}
 	if x.each("{item}") && x.Construct != "" {
-		d.wrong(path+".columns", "a construct has no items; expected instrument instead of construct, or no {item}")
+		d.Wrong(path+".columns", "a construct has no items; expected instrument instead of construct, or no {item}")
 	}
 	if x.Items != nil && !x.each("{item}") {
-		d.wrong(path+".items", "items say what stands for {item}, which is not in the name")
+		d.Wrong(path+".items", "items say what stands for {item}, which is not in the name")
 	}
 	if x.each("{role}") && x.Role != "" {
-		d.wrong(path+".role", "the role is in the name already")
+		d.Wrong(path+".role", "the role is in the name already")
 	}
-	if x.each("{wave}") && d.has[path+".wave"] {
-		d.wrong(path+".wave", "the wave is in the name already")
+	if x.each("{wave}") && d.Has(path+".wave") {
+		d.Wrong(path+".wave", "the wave is in the name already")
 	}
 	if x.Waves != nil && !x.each("{wave}") {
-		d.wrong(path+".waves", "waves say over which waves {wave} runs, which is not in the name")
+		d.Wrong(path+".waves", "waves say over which waves {wave} runs, which is not in the name")
 	}
 }
 
@@ -328,18 +329,18 @@ func (m *Mapping) checkOccasion(x Measure, path string) {
 	named := x.Role != "" || x.each("{role}")
 	switch {
 	case m.Role != nil && named:
-		d.wrong(path, "the rows name the role already (key role)")
+		d.Wrong(path, "the rows name the role already (key role)")
 	case m.Role == nil && !named:
-		d.wrong(path, "nothing says whose values these are; expected role, {role} in the name, or a column of roles (key role)")
+		d.Wrong(path, "nothing says whose values these are; expected role, {role} in the name, or a column of roles (key role)")
 	}
-	timed := x.each("{wave}") || d.has[path+".wave"]
+	timed := x.each("{wave}") || d.Has(path+".wave")
 	switch {
 	case timed && m.Diary != nil:
-		d.wrong(path, "the rows name a day of a diary; a measure of a wave belongs to another mapping")
+		d.Wrong(path, "the rows name a day of a diary; a measure of a wave belongs to another mapping")
 	case timed && m.Wave != nil:
-		d.wrong(path, "the rows name the wave already (key wave)")
+		d.Wrong(path, "the rows name the wave already (key wave)")
 	case m.Diary != nil && x.Construct != "":
-		d.wrong(path, "a diary holds answers to instruments; expected instrument instead of construct")
+		d.Wrong(path, "a diary holds answers to instruments; expected instrument instead of construct")
 	}
 }
 

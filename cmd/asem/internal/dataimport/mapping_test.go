@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -37,8 +38,8 @@ func TestBadMappings(t *testing.T) {
 		{"empty", "", []string{"map.yaml: the file is empty"}},
 		{"a comment only", "# nothing\n", []string{"map.yaml: the file is empty"}},
 		{"not YAML", "study: [", []string{"map.yaml:1:8: sequence end token ']' not found"}},
-		{"not UTF-8", "study: \xE9", []string{"map.yaml: the text is not UTF-8"}},
-		{"too long", strings.Repeat("#", maxYAML+1), []string{"map.yaml: the file has 1048577 bytes; expected at most 1048576"}},
+		{"not UTF-8", "study: \xE9", []string{"map.yaml:1:8: the text is not UTF-8"}},
+		{"too long", strings.Repeat("#", yamltext.MaxBytes+1), []string{"map.yaml: the file has 1048577 bytes; expected at most 1048576"}},
 		{"two documents", "study: a\n---\nstudy: b\n", []string{"map.yaml: the file holds 2 YAML documents; expected one"}},
 		{"a list", "- study\n", []string{"map.yaml:1:1: there is a list; expected keys such as"}},
 		{"brackets without end", "study: a\n" + strings.Repeat("[", 1<<19), []string{"map.yaml:2: the text is nested too deeply"}},
@@ -54,7 +55,7 @@ func TestBadMappings(t *testing.T) {
 		{"text for yes", instead("couple: couple", "couple: couple\nexchangeable: yes"), []string{`map.yaml:8:15: "yes" was written; expected true or false`}},
 		{"a group for text", instead("couple: couple", "couple: {column: couple}"), []string{"map.yaml:7:9: there is a group of keys; expected text"}},
 		{"an alias", with("missing: &m [NA]", "ignore: *m"), []string{"there is an anchor or alias, which is not used here; expected a list", "there is an anchor or alias"}},
-		{"no study", without("study"), []string{"map.yaml: the code of the study (key study) is missing"}},
+		{"no study", without("study"), []string{"map.yaml:1:1: the code of the study (key study) is missing"}},
 		{"a study that is no code", instead("study: S1", "study: my study"), []string{`map.yaml:1:8: the code of the study (key study): "my study" is not a code; expected 1 to 64 letters`}},
 		{"an unknown zone", instead("Europe/Berlin", "Berlin"), []string{`map.yaml:3:7: "Berlin" is not a known time zone; expected an IANA name such as Europe/Berlin`}},
 		{"the zone of this machine", instead("Europe/Berlin", "Local"), []string{`"Local" is not a known time zone`}},
@@ -132,8 +133,8 @@ func TestMappingsAgainstTheStudy(t *testing.T) {
 		study         domain.Study
 		want          string
 	}{
-		{"a new study without a title", "title: A small study\n", "", domain.Study{}, "map.yaml: the study does not exist yet, so that its title is needed"},
-		{"a new study without a zone", "zone: Europe/Berlin\n", "", domain.Study{}, "map.yaml: the study does not exist yet, so that the time zone"},
+		{"a new study without a title", "title: A small study\n", "", domain.Study{}, "map.yaml:1:1: the study does not exist yet, so that its title is needed"},
+		{"a new study without a zone", "zone: Europe/Berlin\n", "", domain.Study{}, "map.yaml:1:1: the study does not exist yet, so that the time zone"},
 		{"a new study without waves", "waves: [{month: 0}, {month: 6}]\n", "", domain.Study{}, "the study has no protocol yet, so that its waves are needed"},
 		{"a new study without roles", "roles: {A: h, B: w}\n", "", domain.Study{}, "the study has no protocol yet; expected roles"},
 		{"a wave without a month", "{month: 6}", "{label: x}", domain.Study{}, "map.yaml:5:21: the month of the wave is missing"},

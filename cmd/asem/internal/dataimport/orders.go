@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -55,22 +56,22 @@ func Orders(m *Mapping, file Source) (*Batch, error) { return Extend(domain.Stud
 // is created.
 func Extend(study domain.Study, m *Mapping, file Source) (*Batch, error) {
 	if m.doc == nil {
-		return nil, invalid("", "the mapping was not read; it comes from ParseMapping")
+		return nil, yamltext.Invalid("", "the mapping was not read; it comes from ParseMapping")
 	}
 	plan, err := m.newPlan(&study)
 	if err != nil {
 		return nil, err
 	}
-	var p problems
+	var p yamltext.Problems
 	t := readTable(file, delimiters[m.Delimiter], &p)
-	if t.header == nil || (len(t.rows) == 0 && p.any()) {
-		return nil, p.err(file.Name)
+	if t.header == nil || (len(t.rows) == 0 && p.Any()) {
+		return nil, p.Err(file.Name)
 	}
 	r := newReader(m, plan, t)
-	if r.problems.any() {
-		return nil, r.problems.err(m.doc.name)
+	if r.Problems.Any() {
+		return nil, r.Problems.Err(m.doc.Name)
 	}
-	r.problems = p
+	r.Problems = p
 	for _, row := range t.rows {
 		r.read(row)
 	}
@@ -81,7 +82,7 @@ func Extend(study domain.Study, m *Mapping, file Source) (*Batch, error) {
 	for _, c := range couples {
 		b.couple(c)
 	}
-	if err := r.problems.err(file.Name); err != nil {
+	if err := r.Problems.Err(file.Name); err != nil {
 		return nil, err
 	}
 	b.batch.report = r.newReport(couples, b.batch)
@@ -108,7 +109,7 @@ func (b *builder) study(couples []*couple) {
 		}
 	}
 	at := noon(first)
-	from := func(path string) origin { return origin{mapping: b.doc.where(path)} }
+	from := func(path string) origin { return origin{mapping: b.doc.Where(path)} }
 	if !b.plan.study.Exists() {
 		b.order(at, from("study"), domain.CreateStudy{Study: b.Study, Title: b.Title, Zone: b.Zone})
 	}
@@ -170,7 +171,7 @@ func (b *builder) participants(c *couple) (roles map[string]domain.Role, list []
 	for i, r := range b.protocol.Roles {
 		code := c.code + "-" + labels[i]
 		if domain.CheckCode("", code) != nil {
-			b.at(b.table.at(c.line, b.table.columnName(column)), "a participant would have a code of %d letters, made of the codes of couple and role or person; expected at most 64", len(code))
+			b.At(b.table.at(c.line, b.table.columnName(column)), "a participant would have a code of %d letters, made of the codes of couple and role or person; expected at most 64", len(code))
 			break
 		}
 		list = append(list, domain.NewParticipant{Role: r.Role, Code: code})
@@ -180,7 +181,7 @@ func (b *builder) participants(c *couple) (roles map[string]domain.Role, list []
 
 func (b *builder) tooManyPersons(c *couple) {
 	lines := slices.Sorted(maps.Values(c.persons))
-	b.at(b.table.at(lines[2], b.table.columnName(b.who)), "the couple has a third person here, after those of rows %d and %d; expected two", lines[0], lines[1])
+	b.At(b.table.at(lines[2], b.table.columnName(b.who)), "the couple has a third person here, after those of rows %d and %d; expected two", lines[0], lines[1])
 }
 
 // visit writes what one partner answered on one occasion: instruments first, then scores, each in alphabetical order.

@@ -189,18 +189,6 @@ func TestNaturalOrder(t *testing.T) {
 	})
 }
 
-func TestEditsIsADistance(t *testing.T) {
-	assert.Equal(t, 1, edits([]rune("lvoe"), []rune("love")))
-	assert.Equal(t, 3, edits([]rune("kitten"), []rune("sitting")))
-	word := rapid.StringMatching(`[ab]{0,6}`)
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := []rune(word.Draw(t, "a")), []rune(word.Draw(t, "b"))
-		require.Equal(t, edits(a, b), edits(b, a))
-		require.Equal(t, string(a) == string(b), edits(a, b) == 0)
-		require.LessOrEqual(t, edits(a, b), max(len(a), len(b)))
-	})
-}
-
 // Exchangeable partners take the roles in the natural order of their labels, whichever row comes first.
 func TestPersonsBecomePartners(t *testing.T) {
 	text := strings.NewReplacer("roles: {A: h, B: w}", "exchangeable: true", "{column: role}", "{person: id}").Replace(scoresMapping)

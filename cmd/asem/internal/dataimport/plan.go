@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -43,12 +44,12 @@ func (t target) what() string {
 // planner joins a mapping with the study as it is.
 type planner struct {
 	*Mapping
-	problems
+	yamltext.Problems
 	plan
 }
 
 func (pl *planner) wrong(path, format string, args ...any) {
-	pl.at(pl.doc.where(path), format, args...)
+	pl.At(pl.doc.Where(path), format, args...)
 }
 
 // newPlan works out what the mapping means for a study. Every contradiction between the two is a problem.
@@ -60,17 +61,17 @@ func (m *Mapping) newPlan(study *domain.Study) (*plan, error) {
 	} else {
 		pl.extend()
 	}
-	if pl.any() {
-		return nil, pl.err(m.doc.name)
+	if pl.Any() {
+		return nil, pl.Err(m.doc.Name)
 	}
 	pl.constructs()
 	pl.diary()
 	pl.findInstruments()
 	for i, x := range m.Measures {
-		pl.expand(x, element("measures", i))
+		pl.expand(x, yamltext.Element("measures", i))
 	}
 	pl.finish()
-	return &pl.plan, pl.err(m.doc.name)
+	return &pl.plan, pl.Err(m.doc.Name)
 }
 
 // agree checks what the mapping says of the study itself.
@@ -85,7 +86,7 @@ func (pl *planner) agree() {
 		return
 	}
 	if pl.Study != pl.study.Code {
-		pl.wrong("study", "the mapping is for study %s, not for %s", clip(pl.Study), pl.study.Code)
+		pl.wrong("study", "the mapping is for study %s, not for %s", yamltext.Clip(pl.Study), pl.study.Code)
 	}
 	if pl.Title != "" && pl.Title != pl.study.Title {
 		pl.wrong("title", "the study exists under another title; leave the title out, or give the new study a code of its own")
@@ -114,7 +115,7 @@ func (pl *planner) extend() {
 		pl.wrong("roles", "the study exists with other roles; expected %s", rolesInWords(now.Roles))
 	}
 	for i, w := range pl.Waves {
-		path := element("waves", i)
+		path := yamltext.Element("waves", i)
 		switch {
 		case w.Month == nil:
 			pl.wrong(path, "the month of the wave is missing")
@@ -141,7 +142,7 @@ func (pl *planner) fresh() {
 	pl.protocol = domain.Protocol{Roles: pl.roleLabels(), Exchangeable: pl.Exchangeable, TimeUnitMonths: unit, AfterSeparation: domain.ContinueAfterSeparation}
 	for i, w := range pl.Waves {
 		if w.Month == nil {
-			pl.wrong(element("waves", i), "the month of the wave is missing")
+			pl.wrong(yamltext.Element("waves", i), "the month of the wave is missing")
 			continue
 		}
 		pl.protocol.Waves = append(pl.protocol.Waves, w.wave(i+1))
@@ -222,7 +223,7 @@ func (pl *planner) diary() {
 		return
 	}
 	want.Instruments = now.Instruments
-	if pl.doc.has["diary.days"] && !sameBurst(want, now) {
+	if pl.doc.Has("diary.days") && !sameBurst(want, now) {
 		pl.wrong("diary", "the study has diary %s with other days or hours; leave them out to use it as it is", b.Code)
 	}
 	pl.burst = now
@@ -248,8 +249,8 @@ func (pl *planner) findInstruments() {
 		}
 		in, ok := domain.Key(ref.Code, ref.Version)
 		if !ok {
-			pl.wrong(element("measures", i)+".instrument", "there is no instrument %s; expected one that ships, or one brought into the study before by asem instrument import%s",
-				ref, didYouMean(ref.String(), pl.instrumentNames()))
+			pl.wrong(yamltext.Element("measures", i)+".instrument", "there is no instrument %s; expected one that ships, or one brought into the study before by asem instrument import%s",
+				ref, yamltext.DidYouMean(ref.String(), pl.instrumentNames()))
 			continue
 		}
 		pl.instruments[ref] = in
@@ -307,7 +308,7 @@ func (pl *planner) rolesOf(x Measure, path string) []domain.RoleLabel {
 	}
 	r, ok := pl.role(x.Role)
 	if !ok {
-		pl.wrong(path+".role", "%q is not a role; expected one of %s", clip(x.Role), rolesInWords(pl.protocol.Roles))
+		pl.wrong(path+".role", "%q is not a role; expected one of %s", yamltext.Clip(x.Role), rolesInWords(pl.protocol.Roles))
 		return nil
 	}
 	return []domain.RoleLabel{r}
@@ -335,12 +336,12 @@ func (pl *planner) wavesOf(x Measure, path string) []int {
 	case x.each("{wave}"):
 		for i, w := range x.Waves {
 			if _, ok := pl.protocol.Wave(w); !ok {
-				pl.wrong(element(path+".waves", i), "there is no wave %d; expected 1 to %d", w, all)
+				pl.wrong(yamltext.Element(path+".waves", i), "there is no wave %d; expected 1 to %d", w, all)
 				return nil
 			}
 		}
 		return x.Waves
-	case pl.doc.has[path+".wave"]:
+	case pl.doc.Has(path + ".wave"):
 		if _, ok := pl.protocol.Wave(x.Wave); !ok {
 			pl.wrong(path+".wave", "there is no wave %d; expected 1 to %d", x.Wave, all)
 			return nil
@@ -362,7 +363,7 @@ func (pl *planner) addConstruct(t target, code, column string) {
 		for i, k := range pl.protocol.Constructs {
 			names[i] = k.Code
 		}
-		pl.wrong(t.path+".construct", "there is no construct %q; describe it under constructs%s", clip(code), didYouMean(code, names))
+		pl.wrong(t.path+".construct", "there is no construct %q; describe it under constructs%s", yamltext.Clip(code), yamltext.DidYouMean(code, names))
 		return
 	}
 	t.construct, t.column = k, column
@@ -397,7 +398,7 @@ func (pl *planner) addItems(t target, x Measure, name func(string) string) {
 			if x.Items != nil {
 				at = t.path + ".items." + stands
 			}
-			pl.wrong(at, "%s has no item %q%s", ref, clip(id), didYouMean(id, ids))
+			pl.wrong(at, "%s has no item %q%s", ref, yamltext.Clip(id), yamltext.DidYouMean(id, ids))
 			continue
 		}
 		t := t
@@ -439,7 +440,7 @@ func (pl *planner) finish() {
 	for _, t := range pl.targets {
 		h := holds{t.role, t.wave, t.construct.Code, t.item.ID, t.instrument}
 		if first, twice := seen[h]; twice {
-			pl.wrong(t.path, "columns %s and %s both hold %s, of the same role and wave", clip(first.column), clip(t.column), t.what())
+			pl.wrong(t.path, "columns %s and %s both hold %s, of the same role and wave", yamltext.Clip(first.column), yamltext.Clip(t.column), t.what())
 			continue
 		}
 		seen[h] = t
@@ -447,12 +448,12 @@ func (pl *planner) finish() {
 			pl.askDaily(t.instrument)
 		}
 	}
-	if pl.any() {
+	if pl.Any() {
 		return
 	}
 	trial := pl.protocol
 	trial.Version = pl.study.Protocol.Version + 1
-	for _, r := range refusals(trial.Validate()) {
+	for _, r := range yamltext.Refusals(trial.Validate()) {
 		pl.wrong(r.Path, "%s", r.Message)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -205,7 +206,7 @@ func (r Report) columnTable(b *strings.Builder) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "column\tvalues\tmissing\t\n")
 	for _, c := range r.Columns {
-		fmt.Fprintf(w, "%s\t%d\t%d\t\n", clip(c.Name), c.Values, c.Missing)
+		fmt.Fprintf(w, "%s\t%d\t%d\t\n", yamltext.Clip(c.Name), c.Values, c.Missing)
 	}
 	_ = w.Flush()
 }

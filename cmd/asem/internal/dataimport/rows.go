@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"asem/cmd/asem/internal/yamltext"
 	"asem/domain"
 )
 
@@ -41,7 +42,7 @@ type value struct {
 type reader struct {
 	*Mapping
 	*plan
-	problems
+	yamltext.Problems
 	table *table
 
 	couple, enrolled, who, when, measured int   // places of columns; -1: there is none
@@ -74,7 +75,7 @@ func newReader(m *Mapping, p *plan, t *table) *reader {
 		r.when = r.find(m.Wave.Column+m.Wave.Date, "wave")
 		for _, cell := range slices.Sorted(maps.Keys(m.Wave.Values)) {
 			if _, ok := p.protocol.Wave(m.Wave.Values[cell]); !ok {
-				r.at(m.doc.where("wave.values."+cell), "there is no wave %d; expected 1 to %d", m.Wave.Values[cell], len(p.protocol.Waves))
+				r.At(m.doc.Where("wave.values."+cell), "there is no wave %d; expected 1 to %d", m.Wave.Values[cell], len(p.protocol.Waves))
 			}
 		}
 	case m.Diary != nil:
@@ -94,21 +95,21 @@ func (r *reader) find(name, path string) int {
 	if i, ok := r.table.index[name]; ok && name != "" {
 		return i
 	}
-	r.at(r.doc.where(path), "%s has no column %q%s", r.table.name, clip(name), didYouMean(name, r.table.header))
+	r.At(r.doc.Where(path), "%s has no column %q%s", r.table.name, yamltext.Clip(name), yamltext.DidYouMean(name, r.table.header))
 	return -1
 }
 
 func (r *reader) checkRoleValues() {
 	for _, cell := range slices.Sorted(maps.Keys(r.Role.Values)) {
 		if _, ok := r.role(r.Role.Values[cell]); !ok {
-			r.at(r.doc.where("role.values."+cell), "%q is not a role; expected one of %s", clip(r.Role.Values[cell]), rolesInWords(r.protocol.Roles))
+			r.At(r.doc.Where("role.values."+cell), "%q is not a role; expected one of %s", yamltext.Clip(r.Role.Values[cell]), rolesInWords(r.protocol.Roles))
 		}
 	}
 }
 
 // wrong notes a problem with a cell.
 func (r *reader) wrong(row row, column int, format string, args ...any) {
-	r.at(r.table.at(row.line, r.table.columnName(column)), format, args...)
+	r.At(r.table.at(row.line, r.table.columnName(column)), format, args...)
 }
 
 // read takes one row.
@@ -124,7 +125,7 @@ func (r *reader) read(row row) {
 	ok = ok && okWho && okWhen
 	key.occasion = occasion{who, wave, day}
 	if first, twice := r.rows[key]; ok && twice {
-		r.at(r.table.at(row.line, ""), "row %d has the same %s already", first, r.keyInWords())
+		r.At(r.table.at(row.line, ""), "row %d has the same %s already", first, r.keyInWords())
 		ok = false
 	}
 	if ok {
@@ -269,7 +270,7 @@ func list[T any](m map[string]T) string {
 	keys := slices.SortedFunc(maps.Keys(m), natural)
 	const most = 10
 	for i := range keys {
-		keys[i] = fmt.Sprintf("%q", clip(keys[i]))
+		keys[i] = fmt.Sprintf("%q", yamltext.Clip(keys[i]))
 	}
 	if len(keys) > most {
 		keys = append(keys[:most], "…")

@@ -82,19 +82,6 @@ type Operator interface {
 	TryNow(ctx context.Context, name string) (string, bool)
 }
 
-// forOperators lets operators through. A browser asks for the token by itself.
-func (s *server) forOperators(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store") // for whoever sits here next
-		if !s.IsOperator(r) {
-			w.Header().Set("WWW-Authenticate", Challenge)
-			s.page(w, http.StatusUnauthorized, "locked.html", nil)
-			return
-		}
-		next(w, r)
-	})
-}
-
 // Challenge makes a browser ask for an operator's token.
 const Challenge = `Basic realm="asem operations: the password is an operator's token", charset="UTF-8"`
 

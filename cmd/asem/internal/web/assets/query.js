@@ -261,21 +261,20 @@ $("search").addEventListener("input", (e) => types && showSchema(e.target.value)
 
 // --- who asks
 
+// whoami shows who asks: whoever a token is for, or else who is signed in as staff.
 async function whoami() {
-  const signedIn = Boolean(sessionStorage.getItem(store.token));
-  $("signin").hidden = signedIn;
-  $("signout").hidden = !signedIn;
-  $("who").textContent = "";
-  if (!signedIn) return;
-  const { body, status } = await ask("{ viewer { role studies } }");
-  if (status === 401 || !body.data?.viewer) {
+  const token = Boolean(sessionStorage.getItem(store.token));
+  const { body } = await ask("{ viewer { role studies } }");
+  const v = body.data?.viewer;
+  if (token && !v) {
     sessionStorage.removeItem(store.token);
     await whoami();
     $("who").textContent = "That token is not valid.";
     return;
   }
-  const v = body.data.viewer;
-  $("who").textContent = `${v.role}, may read ${v.studies.join(", ")}`;
+  $("signin").hidden = Boolean(v);
+  $("signout").hidden = !token;
+  $("who").textContent = v ? `${v.role}, may read ${v.studies.join(", ")}` : "";
 }
 $("signin").addEventListener("submit", async (e) => {
   e.preventDefault();

@@ -1,6 +1,7 @@
-package dataimport
+package yamltext
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,46 +18,96 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxYAML bounds a mapping or an instrument: the longest questionnaire in three languages is far below.
-const maxYAML = 1 << 20
+// MaxBytes bounds a text: the longest questionnaire in three languages is far below.
+const MaxBytes = 1 << 20
 
-// document is a YAML text of which every value's place is known.
-type document struct {
-	name   string
-	places map[string]string // path of a value -> line:column
+// Document is a YAML text of which every value's place is known.
+type Document struct {
+	Problems
+	Name string // stands in errors
+
+	places map[string]string // path of a value, such as waves[1].month -> line:column
 	has    map[string]bool   // paths that were written out
-	problems
 }
 
-// readYAML fills into, a pointer to a struct, from a text. It is stricter than the library's own decoder, which turns
-// 1.5 into 1, the text 007 into 7, and stops at the first problem: here text stays as it is written, a number
-// is whole where a whole one is due, and every problem has its line and column.
-func readYAML(name string, text []byte, into any) *document {
-	d := &document{name: name, places: map[string]string{}, has: map[string]bool{}}
-	switch {
-	case len(text) > maxYAML:
-		d.at(name, "the file has %d bytes; expected at most %d", len(text), maxYAML)
-		return d
-	case !utf8.Valid(text):
-		d.at(name, "the text is not UTF-8; save the file as UTF-8")
+// Read fills into, a pointer to a struct, from a text. Fields have the names of their yaml tags, else of their json tags. It is stricter than the
+// library's own decoder, which turns 1.5 into 1, the text 007 into 7, and stops at the first problem: here text stays as it is written, a number
+// is whole where a whole one is due, anchors and aliases are refused, and every problem has its line and column. Without a problem everything was filled.
+func Read(name string, text []byte, into any) *Document {
+	d := &Document{Name: name, places: map[string]string{}, has: map[string]bool{}}
+	text, ok := d.decode(text)
+	if !ok {
 		return d
 	}
 	if line := tooDeep(text); line > 0 {
-		d.at(fmt.Sprintf("%s:%d", name, line), "the text is nested too deeply")
+		d.At(fmt.Sprintf("%s:%d", name, line), "the text is nested too deeply")
 		return d
 	}
 	root, err := parseYAML(text)
 	if err != nil {
 		var at yaml.Error
-		if errors.As(err, &at) && at.GetToken() != nil {
-			d.at(d.name+":"+place(at.GetToken()), "%s", at.GetMessage())
+		if tab := tabbed(text, true); tab != "" {
+			d.At(d.Name+":"+tab, tabMessage)
+		} else if errors.As(err, &at) && at.GetToken() != nil {
+			d.At(d.Name+":"+place(at.GetToken()), "%s", at.GetMessage())
 		} else {
-			d.at(name, "%v", err)
+			d.At(name, "%v", err)
 		}
 		return d
 	}
 	d.fill(reflect.ValueOf(into).Elem(), root, "")
 	return d
+}
+
+const tabMessage = "a tab indents the line; expected spaces"
+
+// decode returns the text without its byte order mark, or notes why it is no text.
+func (d *Document) decode(text []byte) ([]byte, bool) {
+	switch {
+	case len(text) > MaxBytes:
+		d.At(d.Name, "the file has %d bytes; expected at most %d", len(text), MaxBytes)
+		return nil, false
+	case bytes.HasPrefix(text, []byte("\xFF\xFE")), bytes.HasPrefix(text, []byte("\xFE\xFF")), bytes.HasPrefix(text, []byte("\x00\x00\xFE\xFF")):
+		d.At(d.Name, "the file starts with the byte order mark of UTF-16 or UTF-32; save it as UTF-8")
+		return nil, false
+	}
+	text = bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF"))
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		d.At(d.Name+":"+lineColumn(text, i), "there is a NUL byte; the file is damaged, or UTF-16: save it as UTF-8")
+		return nil, false
+	}
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			d.At(d.Name+":"+lineColumn(text, i), "the text is not UTF-8; save the file as UTF-8")
+			return nil, false
+		}
+		i += n
+	}
+	if at := tabbed(text, false); at != "" {
+		d.At(d.Name+":"+at, tabMessage)
+		return nil, false
+	}
+	return text, true
+}
+
+// tabbed returns the place of the first line that a tab indents, which YAML does not allow and editors do not show; empty if there is none. Unless
+// any is set, only lines that begin with one count: further in, tabs may belong to a text of several lines.
+func tabbed(text []byte, any bool) string {
+	line := 0
+	for l := range bytes.Lines(text) {
+		line++
+		tab := bytes.IndexByte(l[:len(l)-len(bytes.TrimLeft(l, " \t"))], '\t')
+		if (tab == 0 || tab > 0 && any) && len(bytes.TrimSpace(l)) > 0 {
+			return fmt.Sprintf("%d:%d", line, tab+1)
+		}
+	}
+	return ""
+}
+
+func lineColumn(text []byte, i int) string {
+	before := text[:i]
+	return fmt.Sprintf("%d:%d", 1+bytes.Count(before, []byte("\n")), 1+utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]))
 }
 
 // tooDeep returns the first line that no mapping or instrument nests as deeply as, or 0. Memory of the library grows with
@@ -116,26 +167,30 @@ func place(t *token.Token) string {
 	return fmt.Sprintf("%d:%d", t.Position.Line, t.Position.Column)
 }
 
-// where returns the place of a path, or of the nearest value around it.
-func (d *document) where(path string) string {
+// Where returns the place of a path, or of the nearest value around it.
+func (d *Document) Where(path string) string {
 	for {
 		if p, ok := d.places[path]; ok {
-			return d.name + ":" + p
+			return d.Name + ":" + p
 		}
 		i := strings.LastIndexAny(path, ".[")
-		if i < 0 {
-			return d.name
+		if i < 0 && path == "" {
+			return d.Name
 		}
-		path = path[:i]
+		path = path[:max(i, 0)]
 	}
 }
 
-// wrong notes a problem with the value at a path.
-func (d *document) wrong(path, format string, args ...any) { d.at(d.where(path), format, args...) }
+// Wrong notes a problem with the value at a path.
+func (d *Document) Wrong(path, format string, args ...any) { d.At(d.Where(path), format, args...) }
 
-func (d *document) result() error { return d.err(d.name) }
+// Has reports whether the value at a path was written out.
+func (d *Document) Has(path string) bool { return d.has[path] }
 
-func (d *document) fill(v reflect.Value, n ast.Node, path string) {
+// Result joins the problems; nil if there are none.
+func (d *Document) Result() error { return d.Err(d.Name) }
+
+func (d *Document) fill(v reflect.Value, n ast.Node, path string) {
 	d.places[path] = place(start(n))
 	if _, null := n.(*ast.NullNode); null && v.Kind() != reflect.String {
 		return
@@ -170,18 +225,18 @@ func start(n ast.Node) *token.Token {
 }
 
 // fields lists the pairs of a mapping, or notes that n is none.
-func (d *document) fields(n ast.Node, path, expected string) []*ast.MappingValueNode {
+func (d *Document) fields(n ast.Node, path, expected string) []*ast.MappingValueNode {
 	switch n := n.(type) {
 	case *ast.MappingNode:
 		return n.Values
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}
 	}
-	d.wrong(path, "there is %s; expected %s", kindOf(n), expected)
+	d.Wrong(path, "there is %s; expected %s", kindOf(n), expected)
 	return nil
 }
 
-func (d *document) fillStruct(v reflect.Value, n ast.Node, path string) {
+func (d *Document) fillStruct(v reflect.Value, n ast.Node, path string) {
 	byKey := map[string]int{}
 	for i := range v.NumField() {
 		if key := keyOf(v.Type().Field(i)); key != "" {
@@ -193,7 +248,7 @@ func (d *document) fillStruct(v reflect.Value, n ast.Node, path string) {
 		key, ok := scalarText(pair.Key)
 		i, field := byKey[key]
 		if !ok || !field {
-			d.at(d.name+":"+place(pair.Key.GetToken()), "there is no key %q here; expected one of %s%s", key, strings.Join(known, ", "), didYouMean(key, known))
+			d.At(d.Name+":"+place(pair.Key.GetToken()), "there is no key %q here; expected one of %s%s", key, strings.Join(known, ", "), DidYouMean(key, known))
 			continue
 		}
 		d.fill(v.Field(i), pair.Value, join(path, key))
@@ -223,12 +278,12 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func (d *document) fillMap(v reflect.Value, n ast.Node, path string) {
+func (d *Document) fillMap(v reflect.Value, n ast.Node, path string) {
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, pair := range d.fields(n, path, "keys with values") {
 		key, ok := scalarText(pair.Key)
 		if !ok {
-			d.at(d.name+":"+place(pair.Key.GetToken()), "the key is %s; expected text", kindOf(pair.Key))
+			d.At(d.Name+":"+place(pair.Key.GetToken()), "the key is %s; expected text", kindOf(pair.Key))
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()
@@ -237,10 +292,10 @@ func (d *document) fillMap(v reflect.Value, n ast.Node, path string) {
 	}
 }
 
-func (d *document) fillSlice(v reflect.Value, n ast.Node, path string) {
+func (d *Document) fillSlice(v reflect.Value, n ast.Node, path string) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		d.wrong(path, "there is %s; expected a list", kindOf(n))
+		d.Wrong(path, "there is %s; expected a list", kindOf(n))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
@@ -249,10 +304,10 @@ func (d *document) fillSlice(v reflect.Value, n ast.Node, path string) {
 	}
 }
 
-func (d *document) fillScalar(v reflect.Value, n ast.Node, path string) {
+func (d *Document) fillScalar(v reflect.Value, n ast.Node, path string) {
 	text, ok := scalarText(n)
 	if !ok {
-		d.wrong(path, "there is %s; expected %s", kindOf(n), expectation(v.Kind()))
+		d.Wrong(path, "there is %s; expected %s", kindOf(n), expectation(v.Kind()))
 		return
 	}
 	var err error
@@ -276,10 +331,10 @@ func (d *document) fillScalar(v reflect.Value, n ast.Node, path string) {
 		}
 		v.SetBool(b)
 	default:
-		panic("dataimport: no YAML for " + v.Type().String()) // a field of ours, not an input
+		panic("yamltext: no YAML for " + v.Type().String()) // a field of ours, not an input
 	}
 	if err != nil {
-		d.wrong(path, "%q was written; expected %s", clip(text), expectation(v.Kind()))
+		d.Wrong(path, "%q was written; expected %s", Clip(text), expectation(v.Kind()))
 	}
 }
 
@@ -329,8 +384,8 @@ func kindOf(n ast.Node) string {
 	return "a single value"
 }
 
-// clip shortens what is shown of an input.
-func clip(s string) string {
+// Clip shortens what is shown of an input.
+func Clip(s string) string {
 	const most = 40
 	if utf8.RuneCountInString(s) <= most {
 		return s

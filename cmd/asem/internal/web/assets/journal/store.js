@@ -1,0 +1,81 @@
+// What this browser keeps for a person: drafts, and what waits to be sent. All of it is encrypted under a key that the browser does not hand out, one for each
+// person who uses this phone, and that signing out destroys.
+
+const stores = ["keys", "drafts", "queue"];
+
+let opening;
+function database() {
+  opening ??= new Promise((done, failed) => {
+    const request = indexedDB.open("journal", 1);
+    request.onupgradeneeded = () => stores.forEach((s) => request.result.createObjectStore(s));
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => failed(request.error);
+  });
+  return opening;
+}
+
+// run does one thing in one store and waits until it is on the disk.
+async function run(store, mode, work) {
+  const db = await database();
+  return new Promise((done, failed) => {
+    const t = db.transaction(store, mode, { durability: "strict" });
+    const request = work(t.objectStore(store));
+    t.oncomplete = () => done(request.result);
+    t.onerror = t.onabort = () => failed(t.error ?? request.error);
+  });
+}
+
+const ofOwner = (owner) => IDBKeyRange.bound([owner], [owner, []]);
+
+async function keyOf(owner) {
+  const key = await run("keys", "readonly", (s) => s.get(owner));
+  if (key) return key;
+  const fresh = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+  await run("keys", "readwrite", (s) => s.add(fresh, owner)).catch(() => {}); // another tab was faster
+  return run("keys", "readonly", (s) => s.get(owner));
+}
+
+const bound = (store, owner, name) => new TextEncoder().encode(JSON.stringify([store, owner, name]));
+
+async function reveal(key, store, owner, name, sealed) {
+  const plain = await crypto.subtle.decrypt({ name: "AES-GCM", iv: sealed.iv, additionalData: bound(store, owner, name) }, key, sealed.data);
+  return JSON.parse(new TextDecoder().decode(plain));
+}
+
+// can tells whether this browser is able to keep anything. It is not in a private window of some, nor without HTTPS.
+export async function can() {
+  if (!globalThis.indexedDB || !globalThis.crypto?.subtle) return false;
+  return database().then(() => true, () => false);
+}
+
+export async function put(store, owner, name, value) {
+  const key = await keyOf(owner);
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const data = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: bound(store, owner, name) }, key, new TextEncoder().encode(JSON.stringify(value)));
+  await run(store, "readwrite", (s) => s.put({ iv, data }, [owner, name]));
+}
+
+export async function get(store, owner, name) {
+  const sealed = await run(store, "readonly", (s) => s.get([owner, name]));
+  if (!sealed) return undefined;
+  return reveal(await keyOf(owner), store, owner, name, sealed).catch(() => undefined); // of a key that is gone
+}
+
+export const remove = (store, owner, name) => run(store, "readwrite", (s) => s.delete([owner, name]));
+
+// list returns the names and values of what a person has in a store.
+export async function list(store, owner) {
+  const names = await run(store, "readonly", (s) => s.getAllKeys(ofOwner(owner)));
+  const all = await Promise.all(names.map(async ([, name]) => ({ name, value: await get(store, owner, name) })));
+  return all.filter((x) => x.value !== undefined);
+}
+
+// dropDrafts removes what was not sent yet.
+export const dropDrafts = (owner) => run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
+
+// forget removes everything of a person, the key first.
+export async function forget(owner) {
+  await run("keys", "readwrite", (s) => s.delete(owner));
+  await run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
+  await run("queue", "readwrite", (s) => s.delete(ofOwner(owner)));
+}

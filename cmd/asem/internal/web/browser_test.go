@@ -1,0 +1,224 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"asem/domain"
+)
+
+// phone is a browser on the screen of a phone. What a page complains about on its console fails the test.
+type phone struct {
+	t   *testing.T
+	ctx context.Context
+	s   *study
+
+	mu         sync.Mutex
+	complaints []string
+	expected   []string // parts of complaints that a test means to cause
+}
+
+type step = chromedp.Action[chromedp.Void]
+
+func (s *study) phone() *phone {
+	t := s.t
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		const message = "no Chromium is installed; install the package chromium to test pages in a browser"
+		if os.Getenv("ASEM_REQUIRE_BROWSER") == "1" {
+			t.Fatal(message)
+		}
+		t.Skip(message)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("lang", "en"),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancel)
+	p := &phone{t: t, ctx: ctx, s: s}
+	p.listen(ctx)
+	t.Cleanup(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, c := range p.complaints {
+			if !slices.ContainsFunc(p.expected, func(part string) bool { return strings.Contains(c, part) }) {
+				t.Errorf("the page complains: %s", c)
+			}
+		}
+	})
+	p.do(chromedp.EmulateViewport(360, 740))
+	return p
+}
+
+func (p *phone) listen(ctx context.Context) {
+	require.NoError(p.t, chromedp.Listen(ctx, func(ev any) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch ev := ev.(type) {
+		case *log.EventEntryAdded:
+			if ev.Entry.Level == log.EntryLevelError {
+				p.complaints = append(p.complaints, ev.Entry.Text+" "+ev.Entry.URL)
+			}
+		case *runtime.EventExceptionThrown:
+			text := ev.ExceptionDetails.Text
+			if ev.ExceptionDetails.Exception != nil {
+				text += " " + ev.ExceptionDetails.Exception.Description
+			}
+			p.complaints = append(p.complaints, text)
+		}
+	}))
+}
+
+// tab is another tab of the same browser.
+func (p *phone) tab() *phone {
+	p.t.Helper()
+	ctx, cancel := chromedp.NewContext(p.ctx)
+	p.t.Cleanup(cancel)
+	other := &phone{t: p.t, ctx: ctx, s: p.s}
+	other.do(chromedp.EmulateViewport(360, 740))
+	return other
+}
+
+func (p *phone) do(steps ...step) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, steps...); err != nil {
+		p.fail(err)
+	}
+}
+
+func (p *phone) fail(err error) {
+	p.t.Helper()
+	where, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`location.pathname + " " + document.body.innerText.slice(0, 1500)`))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.t.Fatalf("%v\non %s\nconsole: %v", err, where, p.complaints)
+}
+
+// value returns the value of an expression of the page.
+func value[T any](p *phone, expression string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.fail(fmt.Errorf("%s: %w", expression, err))
+	}
+	return v
+}
+
+// script runs statements in the page.
+func (p *phone) script(statements string) { value[bool](p, "(() => {"+statements+"; return true})()") }
+
+// wait waits until an expression of the page is true.
+func (p *phone) wait(expression string) {
+	p.t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		v, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`Boolean(`+expression+`)`))
+		if err == nil && v {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.fail(fmt.Errorf("waited in vain for %s: %w", expression, err))
+		}
+		time.Sleep(15 * time.Millisecond)
+	}
+}
+
+func (p *phone) text() string { return value[string](p, "document.body.innerText") }
+
+// shows waits until a text stands on the page.
+func (p *phone) shows(text string) {
+	p.t.Helper()
+	p.wait(fmt.Sprintf("document.body?.innerText.includes(%q)", text))
+}
+
+// open goes to a page and waits until its scripts are ready.
+func (p *phone) open(path string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(p.s.base + path))
+	p.ready()
+}
+
+func (p *phone) ready() {
+	p.t.Helper()
+	p.wait(`document.documentElement.dataset.ready`)
+}
+
+// tap touches the middle of what a selector finds, once it is shown.
+func (p *phone) tap(selector string) {
+	p.t.Helper()
+	p.wait(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
+	p.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// signIn signs in on the page.
+func (p *phone) signIn(r domain.Role) {
+	p.t.Helper()
+	c := p.s.codes[r]
+	p.open("/in")
+	p.script(fmt.Sprintf(`document.getElementById("code").value = %q; document.getElementById("pin").value = %q`, c.Code, c.PIN))
+	p.tap("form.card button")
+	p.wait(`location.pathname.startsWith("/me")`)
+	p.ready()
+}
+
+// offline takes the connection away, from the pages and from their worker, or gives it back.
+func (p *phone) offline(yes bool) {
+	p.t.Helper()
+	p.s.down.Store(yes)
+	p.expected = append(p.expected, "ERR_EMPTY_RESPONSE", "ERR_CONNECTION", "ERR_SOCKET", "ERR_INTERNET_DISCONNECTED", "ERR_FAILED")
+	p.do(call(network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: yes, DownloadThroughput: -1, UploadThroughput: -1}))
+}
+
+func call[P, R any](m cdp.Command[P, R], params P) step {
+	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, m, params)
+		return chromedp.Void{}, err
+	}
+}
+
+func withoutScript(yes bool) step {
+	return call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: yes})
+}
+
+// look writes the page at the width of a phone and of a desktop into the folder that ASEM_SCREENSHOTS names, if it names one.
+func (p *phone) look(name string) {
+	p.t.Helper()
+	dir := os.Getenv("ASEM_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	for device, size := range map[string][2]int64{"phone": {360, 740}, "desktop": {1280, 800}} {
+		p.do(chromedp.EmulateViewport(size[0], size[1]))
+		time.Sleep(60 * time.Millisecond)
+		png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+		require.NoError(p.t, err)
+		require.NoError(p.t, os.WriteFile(filepath.Join(dir, name+"-"+device+".png"), png, 0o600))
+	}
+	p.do(chromedp.EmulateViewport(360, 740))
+}
