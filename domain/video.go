@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/hex"
+	"slices"
 	"time"
 )
 
@@ -124,6 +126,43 @@ func (p Past) Endangered(at time.Time) map[string]string {
 	return gone
 }
 
+// MayStoreVideo says why no recording of an interaction may be kept; nil if one may. It does not mind one that is kept already.
+func (p Past) MayStoreVideo(interaction string) error {
+	if err := p.needCouple(); err != nil {
+		return err
+	}
+	if err := p.mayCode(); err != nil {
+		return err
+	}
+	if _, ok := p.Couple.interactions[interaction]; !ok {
+		return refuse(NotFound, "interaction", "there is no interaction %q", interaction)
+	}
+	return nil
+}
+
+// HeldInteraction is an interaction that was recorded, with the clips that were cut from it.
+type HeldInteraction struct {
+	InteractionRecorded
+	Clips []ClipCut // by where they begin
+}
+
+// Interactions lists the interactions of a couple by when they were held.
+func (c *Couple) Interactions() []HeldInteraction {
+	list := make([]HeldInteraction, 0, len(c.interactions))
+	for code, in := range c.interactions {
+		h := HeldInteraction{InteractionRecorded: InteractionRecorded{code, in.task, in.wave, in.durationMs, in.heldAt}}
+		for name, cut := range c.clips {
+			if cut.interaction == code {
+				h.Clips = append(h.Clips, ClipCut{name, code, cut.startMs, cut.endMs})
+			}
+		}
+		slices.SortFunc(h.Clips, func(a, b ClipCut) int { return cmp.Or(cmp.Compare(a.StartMs, b.StartMs), cmp.Compare(a.Clip, b.Clip)) })
+		list = append(list, h)
+	}
+	slices.SortFunc(list, func(a, b HeldInteraction) int { return cmp.Or(a.HeldAt.Compare(b.HeldAt), cmp.Compare(a.Interaction, b.Interaction)) })
+	return list
+}
+
 // StoreVideo records that the recording of an interaction is kept. The bytes are there before.
 type StoreVideo struct {
 	Study, Couple string
@@ -134,15 +173,9 @@ type StoreVideo struct {
 func (c StoreVideo) Target() Target { return Target{c.Study, c.Couple} }
 
 func (c StoreVideo) decide(p Past) ([]Event, error) {
-	if err := p.needCouple(); err != nil {
-		return nil, err
-	}
-	if err := p.mayCode(); err != nil {
-		return nil, err
-	}
 	v := c.Video
-	if _, ok := p.Couple.interactions[v.Interaction]; !ok {
-		return nil, refuse(NotFound, "interaction", "there is no interaction %q", v.Interaction)
+	if err := p.MayStoreVideo(v.Interaction); err != nil {
+		return nil, err
 	}
 	if old, ok := p.Couple.videos[v.Video]; ok && old.VideoStored == v {
 		return nil, nil
