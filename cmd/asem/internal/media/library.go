@@ -46,6 +46,7 @@ type Library struct {
 	store *Store
 	turn  chan struct{} // one conversion at a time: it takes a core
 	work  sync.WaitGroup
+	ctx   context.Context // while which work is done; see Start
 
 	mu       sync.Mutex
 	held     map[string]bool   // uploads that are being written to or worked on
@@ -142,8 +143,12 @@ func (l *Library) Outcome(study, couple, interaction string) (Outcome, bool) {
 	return o, ok
 }
 
-// Work takes in a complete upload beside whatever else is done, until ctx ends. What was interrupted goes on with [Library.Resume].
-func (l *Library) Work(ctx context.Context, u Upload) {
+// Work takes in a complete upload beside whatever else is done. It begins no sooner than [Library.Start], with which also goes on what was interrupted.
+func (l *Library) Work(u Upload) {
+	ctx := l.ctx
+	if ctx == nil {
+		return
+	}
 	done, ok := l.hold(u.ID)
 	if !ok {
 		return // it is being worked on
@@ -170,15 +175,16 @@ func (l *Library) Work(ctx context.Context, u Upload) {
 	})
 }
 
-// Resume goes on with the uploads that were complete when the last server ended.
-func (l *Library) Resume(ctx context.Context) error {
+// Start lets work be done until ctx ends, and goes on with the uploads that were complete when the last server ended. It comes before any other call.
+func (l *Library) Start(ctx context.Context) error {
+	l.ctx = ctx
 	list, err := l.Uploads("", "")
 	if err != nil {
 		return err
 	}
 	for _, u := range list {
 		if u.Complete() {
-			l.Work(ctx, u)
+			l.Work(u)
 		}
 	}
 	return nil

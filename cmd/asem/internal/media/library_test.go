@@ -52,6 +52,7 @@ func newWorld(t testing.TB) *world {
 	w.log = seal.New(archive, w.keys)
 	t.Cleanup(func() { require.NoError(t, w.log.Close()) })
 	w.Library = w.library(t)
+	require.NoError(t, w.Start(t.Context()))
 	w.do(t, domain.CreateStudy{Study: "S", Title: "A study", Zone: "Etc/UTC"},
 		domain.PublishProtocol{Study: "S", Protocol: domain.Protocol{Version: 1, TimeUnitMonths: 1, AfterSeparation: domain.ContinueAfterSeparation, KeepVideosDays: 90,
 			Roles: []domain.RoleLabel{{Role: "A", Label: "wife"}, {Role: "B", Label: "husband"}}, Waves: []domain.Wave{{Index: 1, Label: "T1", ClosesDaysLate: 30}},
@@ -156,7 +157,7 @@ func TestUploadIsResumed(t *testing.T) {
 	}
 
 	l = w.library(t) // and again, before it began to convert
-	require.NoError(t, l.Resume(t.Context()))
+	require.NoError(t, l.Start(t.Context()))
 	l.Wait()
 	v, ok := w.kept(t)
 	require.True(t, ok)
@@ -196,7 +197,7 @@ func TestBadUploadsLeaveNothing(t *testing.T) {
 			require.NoError(t, err)
 			u, err = w.Upload(u.ID)
 			require.NoError(t, err)
-			w.Work(t.Context(), u)
+			w.Work(u)
 			w.Wait()
 			o, _ := w.Outcome("S", "1", "i1")
 			assert.Contains(t, o.Problem, c.says)
@@ -236,8 +237,8 @@ func TestReceiveAtOnce(t *testing.T) {
 	u, err := w.Receive(t.Context(), w.upload(0, ""), bytes.NewReader(clip(t, "two-shapes.webm")))
 	require.NoError(t, err)
 	require.True(t, u.Complete())
-	w.Work(t.Context(), u)
-	w.Work(t.Context(), u) // twice is once
+	w.Work(u)
+	w.Work(u) // twice is once
 	w.Wait()
 	_, ok := w.kept(t)
 	assert.True(t, ok)
