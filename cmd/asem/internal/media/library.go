@@ -331,7 +331,8 @@ func (l *Library) Delete(ctx context.Context, by domain.Actor, couple Couple, vi
 // strayAfter is how old a file of which the log does not know must be before it is swept: one that is just being stored is younger.
 const strayAfter = time.Hour
 
-// Purge destroys the videos of couples that may be kept no longer: a partner was erased or no longer agrees, or their time is over. It returns those that stay.
+// Purge destroys the videos of couples that may be kept no longer: a partner was erased or no longer agrees, or their time is over; and all uploads of the kind. It
+// returns the videos that stay.
 func (l *Library) Purge(ctx context.Context, couples ...Couple) (kept map[string]bool, err error) {
 	kept = map[string]bool{}
 	for _, c := range couples {
@@ -354,7 +355,7 @@ func (l *Library) Purge(ctx context.Context, couples ...Couple) (kept map[string
 			}
 		}
 	}
-	return kept, nil
+	return kept, l.sweepUploads(ctx)
 }
 
 // Sweep purges, and clears away what nobody needs: files of which no log knows, uploads that nobody went on with, and what a killed server left. couples are
@@ -373,5 +374,5 @@ func (l *Library) Sweep(ctx context.Context, couples []Couple) error {
 			return err
 		}
 	}
-	return l.sweepUploads(ctx)
+	return nil
 }

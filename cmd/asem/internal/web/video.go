@@ -105,18 +105,21 @@ func (s *server) showVideos(w http.ResponseWriter, r *http.Request, u access.Sta
 		return
 	}
 	for _, h := range past.Couple.Interactions() {
-		in := interactionBody{HeldInteraction: h, Title: h.Task, Held: h.HeldAt.In(zoneOf(past.Study.Zone)).Format("2 Jan 2006 15:04"), Length: clock(h.DurationMs)}
+		in := interactionBody{HeldInteraction: h, Title: h.Task, Held: h.HeldAt.In(zoneOf(past.Study.Zone)).Format("2 Jan 2006 15:04"), Length: timeIn(h.DurationMs)}
 		if t, ok := protocol.Task(h.Task); ok {
 			in.Title = t.Title
 		}
 		for _, c := range h.Clips {
-			in.Cuts = append(in.Cuts, cutBody{c.Clip, clock(c.StartMs), clock(c.EndMs)})
+			in.Cuts = append(in.Cuts, cutBody{c.Clip, timeIn(c.StartMs), timeIn(c.EndMs)})
 		}
 		if v, ok := past.Couple.VideoOf(h.Interaction); ok {
-			in.Video, in.Lasts, in.MB = &v, clock(v.DurationMs), fmt.Sprintf("%.1f MB", float64(v.Bytes)/1e6)
+			in.Video, in.Lasts, in.MB = &v, timeIn(v.DurationMs), fmt.Sprintf("%.1f MB", float64(v.Bytes)/1e6)
 		}
 		if o, ok := s.Videos.Outcome(study, couple, h.Interaction); ok {
-			in.Working, in.Percent, in.Problem = o.Working, int(100*o.Share), sentence(o.Problem)
+			in.Working, in.Percent = o.Working, int(100*o.Share)
+			if o.Problem != "" {
+				in.Problem = sentence(o.Problem)
+			}
 			b.Working = b.Working || o.Working
 		}
 		for _, up := range uploads {
@@ -129,8 +132,8 @@ func (s *server) showVideos(w http.ResponseWriter, r *http.Request, u access.Sta
 	s.staffPage(w, status, "video.html", "Videos of couple "+couple, u.Name, b)
 }
 
-// clock writes a time within a recording: 12:03 or 12:03.250.
-func clock(ms int) string {
+// timeIn writes a time within a recording: 12:03 or 12:03.250.
+func timeIn(ms int) string {
 	text := fmt.Sprintf("%d:%02d", ms/60_000, ms/1000%60)
 	if ms%1000 != 0 {
 		text += fmt.Sprintf(".%03d", ms%1000)
@@ -138,8 +141,8 @@ func clock(ms int) string {
 	return text
 }
 
-// readClock reads a time within a recording, as clock writes it.
-func readClock(field, text string) (int, error) {
+// readTimeIn reads a time within a recording, as timeIn writes it.
+func readTimeIn(field, text string) (int, error) {
 	wrong := &domain.Error{Code: domain.Invalid, Path: field, Message: fmt.Sprintf("%q is no time within a recording; expected minutes and seconds, as 12:03 or 12:03.250", text)}
 	minutes, rest, ok := strings.Cut(strings.TrimSpace(text), ":")
 	seconds, part, dotted := strings.Cut(rest, ".")
@@ -178,15 +181,15 @@ func (s *server) changeVideo(w http.ResponseWriter, r *http.Request, u access.St
 	switch f.Get("do") {
 	case "interaction":
 		var ms int
-		ms, err = readClock("duration", f.Get("duration"))
+		ms, err = readTimeIn("duration", f.Get("duration"))
 		held, e := time.ParseInLocation("2006-01-02T15:04", f.Get("held"), zoneOf(past.Study.Zone))
 		if e != nil {
 			err = errors.Join(err, &domain.Error{Code: domain.Invalid, Path: "held", Message: "when it was held is missing; expected a day and a time"})
 		}
 		do("The interaction was recorded. Now its video can be sent.", domain.RecordInteraction{Study: study, Couple: couple, Interaction: freeCode("i", past), Task: f.Get("task"), DurationMs: ms, HeldAt: held})
 	case "clip":
-		from, e1 := readClock("from", f.Get("from"))
-		to, e2 := readClock("to", f.Get("to"))
+		from, e1 := readTimeIn("from", f.Get("from"))
+		to, e2 := readTimeIn("to", f.Get("to"))
 		err = errors.Join(e1, e2)
 		do("The clip was cut.", domain.CutClip{Study: study, Couple: couple, Clip: freeCode("c", past), Interaction: f.Get("interaction"), StartMs: from, EndMs: to})
 	case "delete":
