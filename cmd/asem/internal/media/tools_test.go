@@ -22,12 +22,12 @@ func clip(t testing.TB, name string) []byte {
 	return b
 }
 
-// needTools skips a test, or fails it where ASEM_NEED_ALL says that nothing may be skipped.
+// needTools skips a test, or fails it where ASEM_REQUIRE_FFMPEG=1 says that it may not be skipped.
 func needTools(t testing.TB) Tools {
 	t.Helper()
 	tools := FindTools()
 	if err := tools.Err(); err != nil {
-		if os.Getenv("ASEM_NEED_ALL") != "" {
+		if os.Getenv("ASEM_REQUIRE_FFMPEG") == "1" {
 			t.Fatal(err)
 		}
 		t.Skip("ffmpeg is not installed; Debian: apt-get install ffmpeg")

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"asem/cmd/asem/internal/access"
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/events"
 	"asem/events/proof"
@@ -57,6 +58,7 @@ type study struct {
 	clock  *clock
 	base   string
 	down   atomic.Bool // the connection to the server is broken
+	videos *media.Library
 	codes  map[domain.Role]access.Credential
 }
 
@@ -150,7 +152,12 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	s.do(domain.EnrolCouple{Study: "S", Couple: "C1", EnrolledOn: enrolled, Participants: []domain.NewParticipant{{Role: "A", Code: "C1a"}, {Role: "B", Code: "C1b"}}})
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	sessions := access.NewSessions(store, false, func(w http.ResponseWriter, _ *http.Request, err error) { Failed(logger, w, err) })
+	s.videos, err = media.Open(media.Config{Dir: filepath.Join(dir, "media"), Executor: s.exec, Keyed: store.Keyed, Tools: media.FindTools(), MaxBytes: 30_000_000, Logger: logger, Now: s.clock.now})
+	require.NoError(t, err)
+	require.NoError(t, s.videos.Start(t.Context()))
+	t.Cleanup(s.videos.Wait)
 	handler := sessions.Wrap(New(Config{
+		Videos: s.videos, Recordings: projections.NewRecordings(log),
 		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz",
 		IsOperator: func(*http.Request) bool { return false },
 	}))
