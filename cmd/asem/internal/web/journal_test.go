@@ -51,7 +51,7 @@ func (c *clock) set(at time.Time) {
 
 // study is a server with one couple of one study, a real log and real sign-in.
 type study struct {
-	t      *testing.T
+	t      testing.TB
 	log    events.Log
 	exec   *events.Executor
 	access *access.Store
@@ -122,7 +122,7 @@ func protocol() domain.Protocol {
 	return p
 }
 
-func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
+func newStudy(t testing.TB, change ...func(*domain.Protocol)) *study {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := sqlite.Open(t.Context(), filepath.Join(dir, "log.db"))
