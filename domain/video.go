@@ -159,7 +159,9 @@ func (c *Couple) Interactions() []HeldInteraction {
 		slices.SortFunc(h.Clips, func(a, b ClipCut) int { return cmp.Or(cmp.Compare(a.StartMs, b.StartMs), cmp.Compare(a.Clip, b.Clip)) })
 		list = append(list, h)
 	}
-	slices.SortFunc(list, func(a, b HeldInteraction) int { return cmp.Or(a.HeldAt.Compare(b.HeldAt), cmp.Compare(a.Interaction, b.Interaction)) })
+	slices.SortFunc(list, func(a, b HeldInteraction) int {
+		return cmp.Or(a.HeldAt.Compare(b.HeldAt), cmp.Compare(a.Interaction, b.Interaction))
+	})
 	return list
 }
 

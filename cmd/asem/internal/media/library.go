@@ -290,24 +290,28 @@ func (l *Library) Keep(ctx context.Context, by domain.Actor, couple Couple, inte
 
 // Video opens the video from which a clip was cut. It is closed by who asked for it.
 func (l *Library) Video(ctx context.Context, study, couple, clip string) (*Reader, domain.Video, error) {
-	gone := &domain.Error{Code: domain.NotFound, Path: "video", Message: "there is no video of this clip"}
 	past, err := l.Executor.Past(ctx, study, couple)
 	if err != nil {
 		return nil, domain.Video{}, err
 	}
-	if past.Couple == nil {
-		return nil, domain.Video{}, gone
-	}
-	interaction, _, _, ok := past.Couple.ClipOf(clip)
-	if !ok || past.MayStoreVideo(interaction) != nil {
-		return nil, domain.Video{}, gone
-	}
-	v, ok := past.Couple.VideoOf(interaction)
+	v, ok := VideoOf(past, clip)
 	if !ok {
-		return nil, domain.Video{}, gone
+		return nil, domain.Video{}, &domain.Error{Code: domain.NotFound, Path: "video", Message: "there is no video of this clip"}
 	}
 	r, err := l.OpenVideo(v)
 	return r, v, err
+}
+
+// VideoOf returns the video from which a clip was cut; false where there is none, or where it may be looked at no longer.
+func VideoOf(past domain.Past, clip string) (domain.Video, bool) {
+	if past.Couple == nil {
+		return domain.Video{}, false
+	}
+	interaction, _, _, ok := past.Couple.ClipOf(clip)
+	if !ok || past.MayStoreVideo(interaction) != nil {
+		return domain.Video{}, false
+	}
+	return past.Couple.VideoOf(interaction)
 }
 
 // OpenVideo opens a video of which the log knows.

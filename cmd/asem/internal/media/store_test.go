@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -51,7 +52,7 @@ func TestRangesAreThoseOfThePlainBytes(t *testing.T) {
 			n := rapid.IntRange(0, size-from).Draw(t, "n")
 			got := make([]byte, n)
 			_, err := r.ReadAt(got, int64(from))
-			if err != nil && (err != io.EOF || from+n != size) {
+			if err != nil && (!errors.Is(err, io.EOF) || from+n != size) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, plain[from:from+n]) {
@@ -79,8 +80,8 @@ func TestTamperedFilesAreNoticed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer r.Close()
 		got, err := io.ReadAll(r)
+		err = errors.Join(err, r.Close())
 		if err == nil {
 			assert.Equal(t, plain, got)
 		}

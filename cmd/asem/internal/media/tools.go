@@ -319,9 +319,8 @@ func finish(ctx context.Context, cmd *exec.Cmd) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &exit):
-		e := unfit("the file cannot be read as a video: it is damaged, cut short, or in a format that cannot be played; copy it anew from the camera, or export it as MP4 (H.264)")
-		e.(*domain.Error).Err = fmt.Errorf("%w: %s", err, said.b)
-		return e
+		return &domain.Error{Code: domain.Invalid, Path: "file", Err: fmt.Errorf("%w: %s", err, said.b),
+			Message: "the file cannot be read as a video: it is damaged, cut short, or in a format that cannot be played; copy it anew from the camera, or export it as MP4 (H.264)"}
 	case err != nil:
 		return fmt.Errorf("start ffmpeg: %w", err)
 	}

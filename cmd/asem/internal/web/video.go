@@ -559,11 +559,7 @@ func (s *server) mayWatch(r *http.Request, u access.Staff, assignment string) (g
 	if !ok || a.Judge != u.User || a.Claimed.IsZero() || !a.Submitted.IsZero() || a.Ended || judge.Retired || judge.Knows(at.Couple) {
 		return grant{}, false, nil
 	}
-	interaction, _, _, ok := past.Couple.ClipOf(a.Clip)
-	if !ok || past.MayStoreVideo(interaction) != nil {
-		return grant{}, false, nil
-	}
-	v, ok := past.Couple.VideoOf(interaction)
+	v, ok := media.VideoOf(past, a.Clip)
 	if !ok {
 		return grant{}, false, nil
 	}
