@@ -10,10 +10,14 @@ type CodingScheme struct {
 	Code            string      `json:"code"`
 	Title           string      `json:"title"`
 	Unit            CodingUnit  `json:"unit"`
-	IntervalSeconds int         `json:"intervalSeconds,omitempty"` // UnitInterval: its length; 0: not set
+	IntervalSeconds int         `json:"intervalSeconds,omitempty"` // UnitInterval: its length; 0 means 30
 	Directed        Direction   `json:"directed"`
 	Dimensions      []Dimension `json:"dimensions"`
 	JudgesPerClip   int         `json:"judgesPerClip"`
+
+	SampleMs      int            `json:"sampleMs,omitempty"`      // UnitContinuous: time between two values of a trace
+	Overlap       float64        `json:"overlap,omitempty"`       // share of clips that get JudgesPerClip judges, the others one; 0 means all
+	Certification *Certification `json:"certification,omitempty"` // nil: everybody may code
 }
 
 // CodingUnit is the stretch of an interaction that gets one rating.
@@ -55,6 +59,10 @@ func (s CodingScheme) check(path string, k *checks) {
 	k.that(s.Directed == DirectedPerson || s.Directed == DirectedDyad, path+".directed", "%q is not a direction; expected person or dyad", s.Directed)
 	k.that(len(s.Dimensions) > 0, path+".dimensions", "there is nothing to rate")
 	k.that(s.JudgesPerClip >= 1, path+".judgesPerClip", "%d judges; expected at least one", s.JudgesPerClip)
+	k.that((s.Unit == UnitContinuous) == (s.SampleMs > 0) && (s.SampleMs == 0 || s.SampleMs >= 40 && s.SampleMs <= 10000), path+".sampleMs",
+		"a value every %d ms; expected 40 to 10000 for a scheme with traces, and none for others", s.SampleMs)
+	k.that(finite(s.Overlap) && s.Overlap >= 0 && s.Overlap <= 1, path+".overlap", "the share is %v; expected 0 to 1", s.Overlap)
+	s.Certification.check(path+".certification", k)
 	seen := map[string]bool{}
 	for i, d := range s.Dimensions {
 		path := fmt.Sprintf("%s.dimensions[%d]", path, i)
@@ -86,6 +94,7 @@ type (
 		clip, judge, scheme, dimension string
 		target                         Role // empty: the dyad
 		unit                           int
+		assignment                     string // empty: the rating is of none
 	}
 )
 
@@ -116,6 +125,11 @@ type RatingRecorded struct {
 	Unit      int       `json:"unit,omitempty"`   // which interval, event or turn, from 1; 0: the whole clip
 	Value     float64   `json:"value"`
 	RatedAt   time.Time `json:"ratedAt"` // UTC
+
+	StartMs    int               `json:"startMs,omitempty"` // of an event or turn, from the clip's beginning
+	EndMs      int               `json:"endMs,omitempty"`
+	Assignment string            `json:"assignment,omitempty"` // for which it was given; empty: recorded outside asem
+	Purpose    AssignmentPurpose `json:"purpose,omitempty"`    // gold or probe: it tells of the judge and is no datum of the couple
 }
 
 func (InteractionRecorded) isEvent() {}
@@ -129,7 +143,7 @@ func (c *Couple) applyCoding(e Event) {
 	case ClipCut:
 		set(&c.clips, e.Clip, clip{e.Interaction, e.StartMs, e.EndMs})
 	case RatingRecorded:
-		set(&c.ratings, ratingKey{e.Clip, e.Judge, e.Scheme, e.Dimension, e.Target, e.Unit}, e.Value)
+		set(&c.ratings, ratingKey{e.Clip, e.Judge, e.Scheme, e.Dimension, e.Target, e.Unit, e.Assignment}, e.Value)
 	}
 }
 
@@ -272,7 +286,7 @@ func (c RecordRating) decide(p Past) ([]Event, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
-	key := ratingKey{c.Clip, c.Judge, c.Scheme, c.Dimension, c.Rated, c.Unit}
+	key := ratingKey{c.Clip, c.Judge, c.Scheme, c.Dimension, c.Rated, c.Unit, ""}
 	if old, ok := p.Couple.ratings[key]; ok {
 		if old == c.Value {
 			return nil, nil
@@ -282,7 +296,7 @@ func (c RecordRating) decide(p Past) ([]Event, error) {
 	if err := p.mayCode(); err != nil {
 		return nil, err
 	}
-	return []Event{RatingRecorded{c.Clip, c.Judge, c.Scheme, c.Dimension, c.Rated, c.Unit, c.Value, c.RatedAt.UTC()}}, nil
+	return []Event{RatingRecorded{Clip: c.Clip, Judge: c.Judge, Scheme: c.Scheme, Dimension: c.Dimension, Target: c.Rated, Unit: c.Unit, Value: c.Value, RatedAt: c.RatedAt.UTC()}}, nil
 }
 
 func (d Dimension) checkValue(v float64) error {

@@ -25,6 +25,10 @@ type Couple struct {
 	interactions   map[string]interaction
 	clips          map[string]clip
 	ratings        map[ratingKey]float64
+	adjudicated    map[ratingKey]float64 // without judge and assignment
+	assignments    map[string]Assignment
+	criteria       map[criterionKey][]CriterionScore
+	videos         map[string]Video
 	arms           map[Role]string // role empty: the couple's
 	sessions       map[int]Date
 	changes        map[string]Date
@@ -112,6 +116,10 @@ func (c *Couple) Apply(e Event) {
 		c.applyDiary(e)
 	case InteractionRecorded, ClipCut, RatingRecorded:
 		c.applyCoding(e)
+	case AssignmentMade, AssignmentClaimed, AssignmentReturned, AssignmentRetracted, RatingsSubmitted, RatingCorrected, RatingAdjudicated, CriterionSet:
+		c.applyAssignment(e)
+	case VideoStored, VideoKeyShared, VideoDeleted:
+		c.applyVideo(e)
 	}
 }
 

@@ -115,6 +115,14 @@ func Concerns(e Event) (Role, bool) {
 		return e.Role, true
 	case RiskHandled:
 		return e.Role, true
+	case VideoKeyShared:
+		return e.Role, true
+	case TraceRecorded:
+		return e.Target, true
+	case RatingCorrected:
+		return e.Target, true
+	case RatingAdjudicated:
+		return e.Target, true
 	case RatingRecorded:
 		return e.Target, true // empty where the dyad was rated
 	}

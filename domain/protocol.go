@@ -41,17 +41,18 @@ type Protocol struct {
 	AfterSeparation AfterSeparation `json:"afterSeparation"`
 
 	// How participants are asked; see asking.go.
-	Languages    []string       `json:"languages,omitempty"` // in which they are asked; the first where nobody chose. None: "en"
-	Sites        []Site         `json:"sites,omitempty"`
-	Consents     []ConsentForm  `json:"consents,omitempty"`
-	Showings     []Showing      `json:"showings,omitempty"`
-	Notes        []NotePrompt   `json:"notes,omitempty"`
-	Reminders    []Reminder     `json:"reminders,omitempty"`
-	Arms         []Arm          `json:"arms,omitempty"`
-	Randomise    *Randomisation `json:"randomise,omitempty"` // nil: nobody is
-	ChangeEvents []ChangeEvent  `json:"changeEvents,omitempty"`
-	Compensation *Compensation  `json:"compensation,omitempty"` // nil: none
-	Analyses     []ChangeModel  `json:"analyses,omitempty"`     // the preregistered plan
+	Languages      []string       `json:"languages,omitempty"` // in which they are asked; the first where nobody chose. None: "en"
+	Sites          []Site         `json:"sites,omitempty"`
+	Consents       []ConsentForm  `json:"consents,omitempty"`
+	Showings       []Showing      `json:"showings,omitempty"`
+	Notes          []NotePrompt   `json:"notes,omitempty"`
+	Reminders      []Reminder     `json:"reminders,omitempty"`
+	Arms           []Arm          `json:"arms,omitempty"`
+	Randomise      *Randomisation `json:"randomise,omitempty"` // nil: nobody is
+	ChangeEvents   []ChangeEvent  `json:"changeEvents,omitempty"`
+	Compensation   *Compensation  `json:"compensation,omitempty"`   // nil: none
+	KeepVideosDays int            `json:"keepVideosDays,omitempty"` // after the interaction; 0: as long as the study
+	Analyses       []ChangeModel  `json:"analyses,omitempty"`       // the preregistered plan
 }
 
 // AfterSeparation says what a separation means for what is asked later.
@@ -242,6 +243,7 @@ func (p Protocol) Validate() error {
 	}
 	c.that(p.AfterSeparation == ContinueAfterSeparation || p.AfterSeparation == StopAfterSeparation, "afterSeparation",
 		"%q is not a rule; expected %q or %q", p.AfterSeparation, ContinueAfterSeparation, StopAfterSeparation)
+	c.that(p.KeepVideosDays >= 0, "keepVideosDays", "a negative number of days")
 	p.checkAsking(&c)
 	return c.err()
 }

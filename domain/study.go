@@ -15,6 +15,8 @@ type Study struct {
 	Protocol    Protocol // the version in force; Version 0 before the first is published
 	Instruments map[InstrumentRef]Instrument
 	Models      map[string]ChangeModel // that the study follows, by name
+	Judges      map[string]Judge
+	Seeds       map[string]uint64 // from which chance decides who codes what, by scheme
 
 	places map[string]PlaceTaken // in the order of randomisation
 	taken  map[string]int        // places of it, by stratum
@@ -56,6 +58,8 @@ func (s *Study) Apply(e Event) {
 		set(&s.Models, e.Model.Name, e.Model)
 	case ModelRetired:
 		delete(s.Models, e.Name)
+	case JudgeEnlisted, JudgeRetired, JudgeAcquainted, JudgeOnLeave, JudgeAssessed, JudgeSuspended, CodingSeeded:
+		s.applyJudge(e)
 	case PlaceTaken:
 		set(&s.places, e.Unit, e)
 		set(&s.taken, e.Stratum, e.Number)

@@ -112,15 +112,20 @@ func (v *who) comeIn(t *testing.T, c access.Credential) {
 
 // examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO, {couple} its couple 001.
 var examplePaths = map[string]string{
-	"GET /in/link/{token}": "/in/link/x",
-	"GET /m/{ref}":         "/m/x",
-	"GET /join/{token}":    "/join/x",
-	"POST /join/{token}":   "/join/x",
-	"GET /me/f/{id}":       "/me/f/x",
-	"POST /me/f/{id}":      "/me/f/x",
-	"/me/":                 "/me/there/is/no/such/page",
-	"/staff/":              "/staff/there/is/no/such/page",
-	"/":                    "/there/is/no/such/page",
+	"GET /in/link/{token}":         "/in/link/x",
+	"GET /m/{ref}":                 "/m/x",
+	"GET /join/{token}":            "/join/x",
+	"POST /join/{token}":           "/join/x",
+	"GET /me/f/{id}":               "/me/f/x",
+	"POST /me/f/{id}":              "/me/f/x",
+	"/me/":                         "/me/there/is/no/such/page",
+	"/staff/":                      "/staff/there/is/no/such/page",
+	"/":                            "/there/is/no/such/page",
+	"GET /code/{assignment}/video": "/code/x/video",
+	"/code/":                       "/code/there/is/no/such/page",
+	"HEAD /staff/{study}/couples/{couple}/video/uploads/{upload}":   "/staff/{study}/couples/{couple}/video/uploads/x",
+	"PATCH /staff/{study}/couples/{couple}/video/uploads/{upload}":  "/staff/{study}/couples/{couple}/video/uploads/x",
+	"DELETE /staff/{study}/couples/{couple}/video/uploads/{upload}": "/staff/{study}/couples/{couple}/video/uploads/x",
 }
 
 // TestWhoMayOpenWhichPage asks for every page as everybody, by real requests, and compares with testdata/access.txt. Read the difference before

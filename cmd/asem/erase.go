@@ -26,8 +26,8 @@ type eraseCmd struct {
 
 func (c *eraseCmd) Help() string {
 	return `Destroys everything that was kept of one partner: the key under which the person's answers, codes and consents
-are sealed, in the database and beside the backups; the rows of the person in the read models, at all positions; and
-the person's ways to sign in.
+are sealed, in the database and beside the backups; the rows of the person in the read models, at all positions; the
+videos of the couple, of which no copy can be opened any more either; and the person's ways to sign in.
 What the other partner gave stays as it is, and the log still proves that nothing else was changed. The log keeps that
 somebody in this role was erased, and when. If it is interrupted, run it again, or start any other command: it is finished.
 
@@ -102,6 +102,9 @@ func (h *house) finishErasures(ctx context.Context) error {
 	}
 	if len(due) == 0 {
 		return nil
+	}
+	if err := h.purgeVideos(ctx, list); err != nil {
+		return err
 	}
 	if err := h.read.Scrub(ctx); err != nil {
 		return err

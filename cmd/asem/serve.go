@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,6 +87,7 @@ type serving struct {
 	links        func(base string) []string // printed once the address is known
 	outward      feed.Consumer              // nil: the log is not published
 	reach        reach                      // how participants are reminded
+	recordings   *projections.Recordings    // set by serve
 }
 
 // outwardName names what publishes the log, among consumers and bookmarks.
@@ -193,10 +195,20 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := h.openVideos(log); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := h.videos.Start(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.recordings = projections.NewRecordings(h.log)
 	sweeping := make(chan struct{})
 	go func() {
 		defer close(sweeping)
+		var sweeps sync.WaitGroup
+		sweeps.Go(func() { h.sweepVideos(ctx, log, s.recordings) })
 		h.sweepAccess(ctx, log)
+		sweeps.Wait()
 	}()
 	server := &http.Server{
 		Handler: ops.routes(api, metrics, s, sessions), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -226,6 +238,7 @@ func (h *house) serve(ctx context.Context, io streams, s serving) error {
 	if s.reach.mail != nil {
 		s.reach.mail.Close()
 	}
+	h.videos.Wait()
 	ops.work.Wait()
 	leader.Ended()
 	for _, ended := range []chan error{following, publishing, looking} {
@@ -256,6 +269,7 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 	mux.Handle("/", sessions.Wrap(web.New(web.Config{
 		Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator,
 		Access: o.access, Sessions: sessions, Links: links, Inviter: inviter, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
+		Videos: o.videos, Recordings: s.recordings,
 	})))
 	return mux
 }

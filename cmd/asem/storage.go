@@ -15,6 +15,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"asem/cmd/asem/internal/access"
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/events"
 	"asem/events/postgres"
@@ -29,6 +30,7 @@ import (
 type storage struct {
 	Data     string `help:"Data folder." default:"asem-data" env:"ASEM_DATA" type:"path" placeholder:"DIR"`
 	Postgres string `help:"Keep the studies in this PostgreSQL database instead." env:"ASEM_POSTGRES" placeholder:"URL"`
+	Media    string `help:"Folder of the videos, encrypted. Default: media in the data folder." env:"ASEM_MEDIA" type:"path" placeholder:"DIR"`
 	Keys     string `name:"master-key-file" help:"File with the keys under which personal data are sealed. Default: keys in the data folder." env:"ASEM_MASTER_KEY_FILE" type:"path" placeholder:"FILE"`
 	KMS      string `name:"master-key-command" help:"Program that wraps and unwraps that file by a key management service: see asem key --help." env:"ASEM_MASTER_KEY_COMMAND" placeholder:"COMMAND"`
 }
@@ -52,8 +54,10 @@ type house struct {
 	exec    *events.Executor
 	read    *projections.Store
 	access  *access.Store
-	lock    *flock.Flock // nil with PostgreSQL
-	where   string       // in words, without secrets
+	media   string         // folder of the videos
+	videos  *media.Library // nil until it is needed
+	lock    *flock.Flock   // nil with PostgreSQL
+	where   string         // in words, without secrets
 }
 
 // open opens the storage, making it where there is none.
@@ -116,7 +120,15 @@ func (s storage) furnish(ctx context.Context, archive events.Archive, read func(
 		return nil, errors.Join(err, store.Close(), archive.Close())
 	}
 	log := seal.New(archive, keys)
-	return &house{archive: archive, log: log, keys: keys, exec: events.NewExecutor(log), read: store, access: door}, nil
+	return &house{archive: archive, log: log, keys: keys, exec: events.NewExecutor(log), read: store, access: door, media: s.mediaFolder()}, nil
+}
+
+// mediaFolder is where the videos are.
+func (s storage) mediaFolder() string {
+	if s.Media != "" {
+		return s.Media
+	}
+	return filepath.Join(s.Data, "media")
 }
 
 // keyFile is where the keys are kept if nothing else is said.

@@ -107,6 +107,11 @@ func (s *Sessions) Staff(ctx context.Context) (Staff, bool, error) {
 	return s.store.staffNow(ctx, id, s.staff.GetString(ctx, epochKey))
 }
 
+// StaffSession names the session in which somebody is signed in as staff. It lets nobody in.
+func (s *Sessions) StaffSession(ctx context.Context) string {
+	return string(tokenHash("session of staff " + s.staff.Token(ctx)))
+}
+
 // EndParticipant signs out who is signed in as a participant.
 func (s *Sessions) EndParticipant(ctx context.Context) error { return s.participant.Destroy(ctx) }
 

@@ -25,7 +25,7 @@ import (
 
 // phone is a browser on the screen of a phone. What a page complains about on its console fails the test.
 type phone struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 	s   *study
 

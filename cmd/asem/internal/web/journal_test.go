@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"asem/cmd/asem/internal/access"
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/events"
 	"asem/events/proof"
@@ -50,13 +51,14 @@ func (c *clock) set(at time.Time) {
 
 // study is a server with one couple of one study, a real log and real sign-in.
 type study struct {
-	t      *testing.T
+	t      testing.TB
 	log    events.Log
 	exec   *events.Executor
 	access *access.Store
 	clock  *clock
 	base   string
 	down   atomic.Bool // the connection to the server is broken
+	videos *media.Library
 	codes  map[domain.Role]access.Credential
 
 	invited []string
@@ -122,7 +124,7 @@ func protocol() domain.Protocol {
 	return p
 }
 
-func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
+func newStudy(t testing.TB, change ...func(*domain.Protocol)) *study {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := sqlite.Open(t.Context(), filepath.Join(dir, "log.db"))
@@ -152,8 +154,13 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	s.do(domain.EnrolCouple{Study: "S", Couple: "C1", EnrolledOn: enrolled, Participants: []domain.NewParticipant{{Role: "A", Code: "C1a"}, {Role: "B", Code: "C1b"}}})
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	sessions := access.NewSessions(store, false, func(w http.ResponseWriter, _ *http.Request, err error) { Failed(logger, w, err) })
+	s.videos, err = media.Open(media.Config{Dir: filepath.Join(dir, "media"), Executor: s.exec, Keyed: store.Keyed, Tools: media.FindTools(), MaxBytes: 30_000_000, Logger: logger, Now: s.clock.now})
+	require.NoError(t, err)
+	require.NoError(t, s.videos.Start(t.Context()))
+	t.Cleanup(s.videos.Wait)
 	handler := sessions.Wrap(New(Config{
 		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz", Inviter: s,
+		Videos: s.videos, Recordings: projections.NewRecordings(log),
 		IsOperator: func(*http.Request) bool { return false },
 	}))
 	mux := http.NewServeMux()

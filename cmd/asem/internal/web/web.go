@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"asem/cmd/asem/internal/access"
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	Logger     *slog.Logger
 	Executor   Executor         // what participants are asked, and what they send
 	Board      Board            // how couples stand, for who looks after them
+	Videos     *media.Library   // nil: none are kept
+	Recordings Recordings       // where the clips of coders are
 	Elsewhere  string           // where participants who leave at once are taken; empty: https://www.wikipedia.org/
 	Now        func() time.Time // nil: the clock
 }
@@ -47,6 +50,7 @@ type server struct {
 	pages   *template.Template
 	links   chan struct{} // a place for each request for a link under way
 	journal *journal      // the participants' pages
+	grants  grants        // of coders, to watch
 }
 
 // New returns the pages.
@@ -133,12 +137,21 @@ func (s *server) table() []page {
 		{"POST /staff/{study}/couples/find", ofStudy(s.findCouple, domain.ActorCoordinator)},
 		{"GET /staff/{study}/couples/{couple}", ofStudy(s.couplePage, domain.ActorCoordinator)},
 		{"POST /staff/{study}/couples/{couple}", ofStudy(s.changeCouple, domain.ActorCoordinator)},
+		{"GET /staff/{study}/couples/{couple}/video", ofStudy(s.videoPage, domain.ActorCoordinator)},
+		{"POST /staff/{study}/couples/{couple}/video", ofStudy(s.changeVideo, domain.ActorCoordinator)},
+		{"POST /staff/{study}/couples/{couple}/video/file", ofStudy(s.receiveVideo, domain.ActorCoordinator)},
+		{"POST /staff/{study}/couples/{couple}/video/uploads", ofStudy(s.beginUpload, domain.ActorCoordinator)},
+		{"HEAD /staff/{study}/couples/{couple}/video/uploads/{upload}", ofStudy(s.uploadOffset, domain.ActorCoordinator)},
+		{"PATCH /staff/{study}/couples/{couple}/video/uploads/{upload}", ofStudy(s.appendUpload, domain.ActorCoordinator)},
+		{"DELETE /staff/{study}/couples/{couple}/video/uploads/{upload}", ofStudy(s.endUpload, domain.ActorCoordinator)},
 		{"GET /staff/{study}/enrol", ofStudy(s.enrolForm, domain.ActorCoordinator).menu("Enrol a couple")},
 		{"POST /staff/{study}/enrol", ofStudy(s.enrolCouple, domain.ActorCoordinator)},
 		{"GET /staff/{study}/invitations", ofStudy(s.invitations, domain.ActorCoordinator).menu("Open invitations")},
 		{"POST /staff/{study}/invitations", ofStudy(s.changeInvitations, domain.ActorCoordinator)},
 		{"GET /staff/{study}/concerns", ofStudy(s.concerns, domain.ActorClinician).menu("For clinicians")},
 		{"POST /staff/{study}/concerns", ofStudy(s.readConcern, domain.ActorClinician)},
+		{"GET /code/{assignment}/video", staff(s.codeVideo, domain.ActorCoder)},
+		{"/code/", staff(s.noSuchStaffPage)},
 		{"/staff/", staff(s.noSuchStaffPage)}, // so that a page that is not there looks like one that is not for who asks
 		{"/", public(s.missing)},
 	}
@@ -148,7 +161,7 @@ func (s *server) table() []page {
 func (s *server) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")

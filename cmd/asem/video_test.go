@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"asem/cmd/asem/internal/media"
+	"asem/domain"
+	"asem/projections"
+)
+
+// film stores a study with one couple that was filmed, and its video.
+func film(t *testing.T, s storage) domain.VideoStored {
+	t.Helper()
+	var v domain.VideoStored
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		day := domain.NewDate(2025, 3, 1)
+		by := domain.Actor{Role: domain.ActorCoordinator, Subject: "test"}
+		var orders []domain.Order
+		for _, c := range []domain.Command{
+			domain.CreateStudy{Study: "S", Title: "A study", Zone: "Europe/Berlin"},
+			domain.PublishProtocol{Study: "S", Protocol: domain.Protocol{Version: 1, TimeUnitMonths: 1, AfterSeparation: domain.ContinueAfterSeparation, Roles: []domain.RoleLabel{{Role: "A", Label: "wife"}, {Role: "B", Label: "husband"}},
+				Waves: []domain.Wave{{Index: 1, Label: "T1", ClosesDaysLate: 30}}, Tasks: []domain.Task{{Code: "talk", Title: "A talk", Wave: 1}}}},
+			domain.EnrolCouple{Study: "S", Couple: "1", EnrolledOn: day, Participants: []domain.NewParticipant{{Role: "A", Code: canaryCode}, {Role: "B", Code: partnerCode}}},
+			domain.GiveConsent{Study: "S", Couple: "1", Role: "A", Scope: domain.ScopeVideo, Version: "1"},
+			domain.GiveConsent{Study: "S", Couple: "1", Role: "B", Scope: domain.ScopeVideo, Version: "1"},
+			domain.RecordInteraction{Study: "S", Couple: "1", Interaction: "i1", Task: "talk", DurationMs: 12_000, HeldAt: day.At(12, time.UTC)},
+			domain.CutClip{Study: "S", Couple: "1", Clip: "c1", Interaction: "i1", EndMs: 12_000},
+		} {
+			orders = append(orders, domain.Order{By: by, At: day.At(12, time.UTC), Command: c})
+		}
+		if _, err := h.exec.ExecuteAll(t.Context(), uuid.New(), orders); err != nil {
+			return err
+		}
+		require.NoError(t, h.openVideos(newLogger(&bytes.Buffer{})))
+		file, err := os.ReadFile(filepath.Join("internal", "media", "testdata", "two-shapes.mp4"))
+		require.NoError(t, err)
+		v, err = h.videos.Keep(t.Context(), by, media.Couple{Study: "S", Code: "1"}, "i1", media.Facts{DurationMs: 12_000, RateNum: 25, RateDen: 1, Width: 320, Height: 180, Codec: "h264"}, bytes.NewReader(file))
+		return err
+	}))
+	return v
+}
+
+// opens reports whether the video of couple 1 can be opened with what a folder holds.
+func (s storage) opens(t *testing.T) (yes bool) {
+	t.Helper()
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		if err := h.openVideos(newLogger(&bytes.Buffer{})); err != nil {
+			return err
+		}
+		r, _, err := h.videos.Video(t.Context(), "S", "1", "c1")
+		if yes = err == nil; yes {
+			return r.Close()
+		}
+		assert.Equal(t, domain.NotFound, domain.CodeOf(err))
+		return nil
+	}))
+	return yes
+}
+
+// Erasing one partner destroys the couple's video, and closes every copy of its file: with what is there, and with what an older backup brings back.
+func TestErasureClosesVideos(t *testing.T) {
+	dir := t.TempDir()
+	data, backups := filepath.Join(dir, "data"), filepath.Join(dir, "backups")
+	s := storage{Data: data}
+	name := film(t, s).Video + ".video"
+	must(t, "backup", backups, "--data", data)
+	copied, err := os.ReadFile(filepath.Join(data, "media", name))
+	require.NoError(t, err)
+	require.True(t, s.opens(t))
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	restore := func(to string) storage {
+		r := storage{Data: filepath.Join(dir, to), Keys: filepath.Join(data, "keys")}
+		must(t, "restore", files[0], "--data", r.Data, "--master-key-file", r.Keys)
+		require.NoError(t, os.MkdirAll(filepath.Join(r.Data, "media"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(r.Data, "media", name), copied, 0o600))
+		return r
+	}
+	require.True(t, restore("before").opens(t), "the test would notice nothing")
+
+	must(t, "erase", "--data", data, "--study", "S", "--couple", "1", "--role", "B", "--backups", backups, "--yes-erase-for-good")
+	_, err = os.Stat(filepath.Join(data, "media", name))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, os.WriteFile(filepath.Join(data, "media", name), copied, 0o600))
+	assert.False(t, s.opens(t))
+	assert.False(t, restore("after").opens(t), "an older backup")
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		list, err := h.log.Read(t.Context(), 0, 1000)
+		require.NoError(t, err)
+		types := map[string]int{}
+		for _, e := range list {
+			types[e.Type]++
+		}
+		assert.Equal(t, 1, types["video.deleted"])
+		of := projections.NewRecordings(h.log)
+		filmed, err := of.Filmed(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []projections.CoupleRef{{Study: "S", Couple: "1"}}, filmed)
+		require.NoError(t, h.openVideos(newLogger(&bytes.Buffer{})))
+		old := time.Now().Add(-2 * time.Hour)
+		require.NoError(t, os.Chtimes(filepath.Join(data, "media", name), old, old))
+		return h.sweepVideosOnce(t.Context(), of)
+	}))
+	_, err = os.Stat(filepath.Join(data, "media", name))
+	assert.True(t, errors.Is(err, fs.ErrNotExist), "what somebody put back is swept")
+}
+
+// A server destroys the video of who withdraws the consent, without anybody's doing.
+func TestServerDestroysWithdrawnVideos(t *testing.T) {
+	s := storage{Data: filepath.Join(t.TempDir(), "data"), Media: filepath.Join(t.TempDir(), "elsewhere")}
+	v := film(t, s)
+	require.FileExists(t, filepath.Join(s.Media, v.Video+".video"))
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		_, err := h.exec.Execute(t.Context(), domain.Order{ID: uuid.NewString(), At: time.Now(), Command: domain.WithdrawConsent{Study: "S", Couple: "1", Role: "A", Scope: domain.ScopeVideo}})
+		return err
+	}))
+	serveOn(t, "--data", s.Data, "--media", s.Media)
+	assert.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(s.Media, v.Video+".video"))
+		return errors.Is(err, fs.ErrNotExist)
+	}, 20*time.Second, 20*time.Millisecond)
+}
