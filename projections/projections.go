@@ -20,5 +20,5 @@ var auditOnly = []string{
 	"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 	"video.stored", "video.key_shared", "video.deleted", "judge.enlisted", "judge.acquainted", "judge.on_leave", "judge.assessed", "judge.suspended", "judge.retired", "coding.seeded",
-	"criterion.set", "assignment.made", "assignment.claimed", "assignment.returned", "assignment.retracted", "trace.recorded", "ratings.submitted", "rating.corrected", "rating.adjudicated",
+	"criterion.set", "assignment.made", "assignment.claimed", "assignment.returned", "assignment.retracted", "trace.recorded", "ratings.submitted",
 }
