@@ -151,7 +151,7 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	sessions := access.NewSessions(store, false, func(w http.ResponseWriter, _ *http.Request, err error) { Failed(logger, w, err) })
 	handler := sessions.Wrap(New(Config{
-		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz",
+		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Desk: projections.NewDesk(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz",
 		IsOperator: func(*http.Request) bool { return false },
 	}))
 	mux := http.NewServeMux()

@@ -34,6 +34,7 @@ type Config struct {
 	Logger     *slog.Logger
 	Executor   Executor         // what participants are asked, and what they send
 	Board      Board            // how couples stand, for who looks after them
+	Desk       Desk             // the coders' side
 	Elsewhere  string           // where participants who leave at once are taken; empty: https://www.wikipedia.org/
 	Now        func() time.Time // nil: the clock
 }
@@ -136,6 +137,14 @@ func (s *server) table() []page {
 		{"POST /staff/{study}/invitations", ofStudy(s.changeInvitations, domain.ActorCoordinator)},
 		{"GET /staff/{study}/concerns", ofStudy(s.concerns, domain.ActorClinician).menu("For clinicians")},
 		{"POST /staff/{study}/concerns", ofStudy(s.readConcern, domain.ActorClinician)},
+		{"GET /staff/{study}/coding", ofStudy(s.codingPage, domain.ActorCoordinator).menu("Coding")},
+		{"POST /staff/{study}/coding", ofStudy(s.changeCoding, domain.ActorCoordinator)},
+		{"GET /staff/{study}/coding/{clip}", ofStudy(s.clipPage, domain.ActorCoordinator)},
+		{"POST /staff/{study}/coding/{clip}", ofStudy(s.changeClip, domain.ActorCoordinator)},
+		{"GET /code", staff(s.codePage, domain.ActorCoder).menu("Coding")},
+		{"GET /code/{assignment}", staff(s.benchPage, domain.ActorCoder)},
+		{"POST /code/{assignment}", staff(s.changeBench, domain.ActorCoder)},
+		{"POST /code/{assignment}/draft", staff(s.saveDraft, domain.ActorCoder)},
 		{"/staff/", staff(s.noSuchStaffPage)}, // so that a page that is not there looks like one that is not for who asks
 		{"/", public(s.missing)},
 	}
@@ -145,7 +154,7 @@ func (s *server) table() []page {
 func (s *server) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
