@@ -112,14 +112,17 @@ func (v *who) comeIn(t *testing.T, c access.Credential) {
 
 // examplePaths are paths of the pages whose pattern has wildcards; a page without one here fails the test. {study} is always DEMO, {couple} its couple 001.
 var examplePaths = map[string]string{
-	"GET /in/link/{token}": "/in/link/x",
-	"GET /join/{token}":    "/join/x",
-	"POST /join/{token}":   "/join/x",
-	"GET /me/f/{id}":       "/me/f/x",
-	"POST /me/f/{id}":      "/me/f/x",
-	"/me/":                 "/me/there/is/no/such/page",
-	"/staff/":              "/staff/there/is/no/such/page",
-	"/":                    "/there/is/no/such/page",
+	"GET /in/link/{token}":          "/in/link/x",
+	"GET /join/{token}":             "/join/x",
+	"POST /join/{token}":            "/join/x",
+	"GET /me/f/{id}":                "/me/f/x",
+	"POST /me/f/{id}":               "/me/f/x",
+	"GET /code/{assignment}":        "/code/0b4c2f9e-6a58-4b6f-8d0e-1f0c8f1f5c11",
+	"POST /code/{assignment}":       "/code/0b4c2f9e-6a58-4b6f-8d0e-1f0c8f1f5c11",
+	"POST /code/{assignment}/draft": "/code/0b4c2f9e-6a58-4b6f-8d0e-1f0c8f1f5c11/draft",
+	"/me/":                          "/me/there/is/no/such/page",
+	"/staff/":                       "/staff/there/is/no/such/page",
+	"/":                             "/there/is/no/such/page",
 }
 
 // TestWhoMayOpenWhichPage asks for every page as everybody, by real requests, and compares with testdata/access.txt. Read the difference before

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,4 +222,8 @@ func (p *phone) look(name string) {
 		require.NoError(p.t, os.WriteFile(filepath.Join(dir, name+"-"+device+".png"), png, 0o600))
 	}
 	p.do(chromedp.EmulateViewport(360, 740))
+}
+
+func setCookie(c *http.Cookie, base string) step {
+	return call(network.SetCookie, network.SetCookieParams{Name: c.Name, Value: c.Value, URL: base})
 }

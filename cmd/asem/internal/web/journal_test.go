@@ -56,7 +56,8 @@ type study struct {
 	access *access.Store
 	clock  *clock
 	base   string
-	down   atomic.Bool // the connection to the server is broken
+	down   atomic.Bool      // the connection to the server is broken
+	video  http.HandlerFunc // nil: none
 	codes  map[domain.Role]access.Credential
 }
 
@@ -156,6 +157,13 @@ func newStudy(t *testing.T, change ...func(*domain.Protocol)) *study {
 	}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	mux.HandleFunc("GET /code/{assignment}/video", func(w http.ResponseWriter, r *http.Request) {
+		if s.video == nil {
+			http.NotFound(w, r)
+			return
+		}
+		s.video(w, r)
+	})
 	mux.Handle("/", handler)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.down.Load() {
