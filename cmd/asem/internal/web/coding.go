@@ -73,7 +73,12 @@ type clipRow struct {
 
 // clipRef stands for a clip in URLs.
 func (s *server) clipRef(study, couple, clip string) string {
-	return lowerBase32.EncodeToString(s.Access.Keyed("clip in a URL", study, couple, clip)[:10])
+	return ClipRef(s.Access, study, couple, clip)
+}
+
+// ClipRef is what stands for a clip in the URLs of staff pages.
+func ClipRef(a *access.Store, study, couple, clip string) string {
+	return lowerBase32.EncodeToString(a.Keyed("clip in a URL", study, couple, clip)[:10])
 }
 
 // codingOf reads a study's coding and the scheme that a page is about: the one that is asked for, or the first.

@@ -145,6 +145,7 @@ func (s *server) table() []page {
 		{"GET /code/{assignment}", staff(s.benchPage, domain.ActorCoder)},
 		{"POST /code/{assignment}", staff(s.changeBench, domain.ActorCoder)},
 		{"POST /code/{assignment}/draft", staff(s.saveDraft, domain.ActorCoder)},
+		{"/code/", staff(s.noSuchStaffPage)},
 		{"/staff/", staff(s.noSuchStaffPage)}, // so that a page that is not there looks like one that is not for who asks
 		{"/", public(s.missing)},
 	}
