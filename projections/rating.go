@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"asem/analysis/agreement"
 	"asem/analysis/frame"
 	"asem/domain"
 	"asem/events"
@@ -369,4 +371,65 @@ func (v View) InteractionsOf(ctx context.Context, couples []CoupleID) (map[Coupl
 		slices.SortFunc(list, func(a, b Interaction) int { return frame.Natural(a.Interaction, b.Interaction) })
 	}
 	return found, err
+}
+
+// RatingReliability says how reliable the judges' means of a dimension are, which analyses take as a predictor.
+type RatingReliability struct {
+	Scheme    string
+	Dimension string
+	Places    int // of a clip and what it is rated in: whose behaviour, which interval
+	Judges    int
+	// Single is ICC(2,1), of one judge's rating as it stands; Mean is G(q,k), of the mean of those who rated a place (Putka, Le, McCloy & Diaz 2008).
+	// Nil where the ratings cannot tell: Reason says why.
+	Single, Mean *float64
+	Reason       string
+}
+
+// ReliabilityOfRatings returns the reliability of the judges' means for each scheme and dimension, from variance components by restricted maximum
+// likelihood; see [agreement.IncompleteICCOf]. Ratings must be in the order of [View.Ratings]; the result is in natural order of scheme and dimension.
+// Of events and turns, which every judge finds for oneself, there is none.
+func ReliabilityOfRatings(ctx context.Context, p domain.Protocol, list []Rating) ([]RatingReliability, error) {
+	type key struct{ scheme, dimension string }
+	byKey, seen := map[key][]agreement.Rating{}, map[[4]string]bool{}
+	for _, r := range list {
+		place := fmt.Sprintf("%s/%s/%s/%d", r.Couple, r.Clip, r.Target, r.Unit)
+		k := key{r.Scheme, r.Dimension}
+		twice := [4]string{k.scheme, k.dimension, place, r.Judge}
+		if seen[twice] {
+			continue // rated outside and inside asem: the first counts
+		}
+		seen[twice] = true
+		byKey[k] = append(byKey[k], agreement.Rating{Clip: place, Judge: r.Judge, Value: r.Value})
+	}
+	var out []RatingReliability
+	for k, ratings := range byKey {
+		if s, ok := p.Scheme(k.scheme); ok && (s.Unit == domain.UnitEvent || s.Unit == domain.UnitTurn) {
+			continue
+		}
+		t, err := agreement.NewTable(ratings)
+		if err != nil {
+			return nil, fmt.Errorf("the reliability of %s: %w", k.dimension, err)
+		}
+		r := RatingReliability{Scheme: k.scheme, Dimension: k.dimension, Places: len(t.Clips()), Judges: len(t.Judges())}
+		icc, err := agreement.IncompleteICCOf(ctx, t, nil)
+		switch {
+		case errors.Is(err, agreement.ErrNotEstimable):
+			r.Reason = err.Error()
+		case err != nil:
+			return nil, fmt.Errorf("the reliability of %s: %w", k.dimension, err)
+		default:
+			for at, into := range map[int]**float64{1: &r.Single, 6: &r.Mean} {
+				if c := icc.Coefficients[at]; c.Err == nil {
+					*into = &c.Value
+				} else {
+					r.Reason = c.Err.Error()
+				}
+			}
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b RatingReliability) int {
+		return firstOf(frame.Natural(a.Scheme, b.Scheme), frame.Natural(a.Dimension, b.Dimension))
+	})
+	return out, nil
 }

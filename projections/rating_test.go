@@ -2,12 +2,14 @@ package projections
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"asem/analysis/agreement"
 	"asem/domain"
 	"asem/events"
 )
@@ -76,6 +78,33 @@ func TestMeanRatingsWeighsUnitsAlike(t *testing.T) {
 	got := MeanRatings([]Rating{r(1, "J1", 2), r(1, "J2", 4), r(2, "J1", 7)})
 	assert.Equal(t, []RatingMean{{Mean: (3.0 + 7.0) / 2, Judges: 2, Ratings: 3}}, got)
 	assert.Empty(t, MeanRatings(nil))
+}
+
+// The reliability of means is that of package agreement on the same ratings; one judge alone has none, and the reason is told.
+func TestReliabilityOfRatings(t *testing.T) {
+	var list []Rating
+	var same []agreement.Rating
+	for i, row := range [][]float64{{1, 2, 2}, {6, 7, 5}, {3, 4, 4}, {5, 5, 6}, {2, 1, 3}} {
+		for j, v := range row {
+			if i == 2 && j == 1 {
+				continue
+			}
+			list = append(list, Rating{CoupleID: CoupleID{"S", "1"}, Clip: fmt.Sprint(i), Scheme: "warmth", Dimension: "caring", Target: "A", Judge: fmt.Sprint("J", j), Value: v})
+			same = append(same, agreement.Rating{Clip: fmt.Sprintf("1/%d/A/0", i), Judge: fmt.Sprint("J", j), Value: v})
+		}
+		list = append(list, Rating{CoupleID: CoupleID{"S", "1"}, Clip: fmt.Sprint(i), Scheme: "warmth", Dimension: "understanding", Target: "A", Judge: "J0", Value: float64(i)})
+	}
+	got, err := ReliabilityOfRatings(t.Context(), testProtocol(), list)
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	table, err := agreement.NewTable(same)
+	require.NoError(t, err)
+	want, err := agreement.IncompleteICCOf(t.Context(), table, nil)
+	require.NoError(t, err)
+	assert.Equal(t, RatingReliability{"warmth", "caring", 5, 3, &want.Coefficients[1].Value, &want.Coefficients[6].Value, ""}, got[0])
+	assert.Equal(t, "understanding", got[1].Dimension)
+	assert.Nil(t, got[1].Mean)
+	assert.NotEmpty(t, got[1].Reason)
 }
 
 // assign gives a clip to a judge, under an id made from them.
