@@ -62,7 +62,7 @@ type CodingClip struct {
 // Revealed reports whether others than its judges may see what was given to the clip: all of them have submitted.
 func (c CodingClip) Revealed(scheme string) bool { return c.revealed[scheme] }
 
-// CodingWork is an assignment with what was submitted.
+// CodingWork is an assignment with what was submitted. What judges gave outside asem stands here as well, as submitted for the study and without an id.
 type CodingWork struct {
 	domain.Assignment
 	Couple   string
@@ -143,13 +143,17 @@ func (d *Desk) couple(ctx context.Context, study, code string) (deskCouple, erro
 	schemes := map[string]bool{}
 	adjudicated := map[domain.RatingAdjudicated]domain.RatingAdjudicated{}
 	given := func(id string, do func(*CodingWork)) {
-		if id == "" {
-			return
-		}
 		if work[id] == nil {
 			work[id] = &CodingWork{}
 		}
 		do(work[id])
+	}
+	// outside names work that has no assignment.
+	outside := func(assignment, clip, scheme, judge string) string {
+		if assignment != "" {
+			return assignment
+		}
+		return "\x00" + clip + "\x00" + scheme + "\x00" + judge
 	}
 	err := fold(ctx, d.log, events.CoupleStream(study, code), func(e domain.Event) {
 		couple.Apply(e)
@@ -165,13 +169,19 @@ func (d *Desk) couple(ctx context.Context, study, code string) (deskCouple, erro
 		case domain.AssignmentReturned:
 			given(e.Assignment, func(w *CodingWork) { w.Returned = e.Reason })
 		case domain.RatingRecorded:
-			given(e.Assignment, func(w *CodingWork) { w.Ratings = append(w.Ratings, e) })
+			given(outside(e.Assignment, e.Clip, e.Scheme, e.Judge), func(w *CodingWork) {
+				w.Ratings = append(w.Ratings, e)
+				if e.Assignment == "" {
+					schemes[e.Scheme] = true
+					w.Assignment = domain.Assignment{Clip: e.Clip, Scheme: e.Scheme, Judge: e.Judge, Purpose: domain.PurposeStudy, Submitted: e.RatedAt}
+				}
+			})
 		case domain.TraceRecorded:
 			given(e.Assignment, func(w *CodingWork) { w.Traces = append(w.Traces, e) })
 		case domain.RatingsSubmitted:
 			given(e.Assignment, func(w *CodingWork) { w.Omitted, w.Comment = e.Omitted, e.Comment })
 		case domain.RatingCorrected:
-			given(e.Assignment, func(w *CodingWork) {
+			given(outside(e.Assignment, e.Clip, e.Scheme, e.Judge), func(w *CodingWork) {
 				for i, r := range w.Ratings {
 					if r.Dimension == e.Dimension && r.Target == e.Target && r.Unit == e.Unit {
 						w.Ratings[i].Value = e.Value
@@ -226,6 +236,13 @@ func (d *Desk) couple(ctx context.Context, study, code string) (deskCouple, erro
 		}
 		w.Assignment, w.Couple = a, code
 		out.work = append(out.work, w)
+	}
+	for _, id := range slices.Sorted(maps.Keys(work)) {
+		if strings.HasPrefix(id, "\x00") {
+			w := *work[id]
+			w.Couple = code
+			out.work = append(out.work, w)
+		}
 	}
 	return out, nil
 }
