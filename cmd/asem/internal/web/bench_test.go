@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,25 @@ func (p *phone) press(keys ...string) {
 	for _, k := range keys {
 		p.do(chromedp.KeyEvent(k))
 	}
+}
+
+// audited asks axe-core, whose script ASEM_AXE names, what is wrong with a page for people who use it in another way; without it nothing is asked.
+func (p *phone) audited(page string) {
+	p.t.Helper()
+	if dir := os.Getenv("ASEM_SCREENSHOTS"); dir != "" {
+		png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+		require.NoError(p.t, err)
+		require.NoError(p.t, os.WriteFile(filepath.Join(dir, strings.ReplaceAll(page, " ", "-")+".png"), png, 0o600))
+	}
+	path := os.Getenv("ASEM_AXE")
+	if path == "" {
+		return
+	}
+	script, err := os.ReadFile(path)
+	require.NoError(p.t, err)
+	value[bool](p, string(script)+`; window.audit = ""; axe.run().then((r) => { window.audit = "done " + r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html).join(" | ")).join("\n"); }); true`)
+	p.wait(`window.audit.startsWith("done")`)
+	assert.Equal(p.t, "done ", value[string](p, `window.audit`), page)
 }
 
 // frameInPicture reads the number that the recording shows in its bars.
@@ -82,8 +103,10 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 	w := open("clip", "C1")
 	assert.True(t, value[bool](p, `document.documentElement.scrollWidth <= 1280`), "it fits")
 	assert.Equal(t, judge, value[string](p, `document.querySelector(".mark").textContent`), "the watermark")
+	p.audited("rating a clip")
 	p.press("?")
 	p.wait(`document.getElementById("help").open`)
+	p.audited("the list of keys")
 	p.press(kb.Escape)
 	p.press("7", "6", "5", "x") // the last place is not rated
 	p.press("u")                // which is taken back
@@ -110,6 +133,7 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 		p.press(kb.ArrowRight)
 	}
 	p.press("m", kb.ArrowRight, kb.ArrowRight, ".", "m", "6")
+	p.audited("rating events")
 	p.press("n", "m", kb.ArrowRight, "m", "2", "m", kb.ArrowRight, "m", "4", "u", "u")
 	w = submitted(w)
 	require.Len(t, w.Ratings, 2)
@@ -125,6 +149,7 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 	assert.Equal(t, []int{1, 2}, []int{w.Ratings[0].Unit, w.Ratings[1].Unit})
 
 	w = open("trace", "C2")
+	p.audited("a trace")
 	p.press("2", " ")
 	p.wait(`Number(document.documentElement.dataset.filled) >= 6`)
 	p.press("-", "4")
@@ -134,6 +159,14 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 	require.Len(t, w.Traces[0].Values, 16)
 	assert.Equal(t, 2.0, w.Traces[0].Values[1])
 	assert.Equal(t, -4.0, w.Traces[0].Values[15])
+	p.audited("the list of clips")
+	p.lend(ana)
+	p.do(chromedp.Navigate(s.base + s.staffPath("/coding?scheme=interval")))
+	p.shows("Agreement up to now")
+	p.audited("the coordinator's page")
+	p.do(chromedp.Navigate(s.base + clipLink.FindStringSubmatch(ana.get(s.staffPath("/coding?scheme=interval")).body)[1]))
+	p.shows("What the judges gave")
+	p.audited("adjudication")
 }
 
 // Twenty frames of twenty are those that were asked for, and a reload loses at most the last second.
