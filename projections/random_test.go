@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"asem/domain"
+	"asem/events"
 )
 
 // randomHistory draws a study that could have been: random commands, of which the domain refuses many.
@@ -72,10 +73,28 @@ func randomHistory(t *rapid.T, steps int) *history {
 		func(c string, _ domain.Role) domain.Command {
 			return submitted(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"), float64(rapid.IntRange(1, 7).Draw(t, "rating")))
 		},
-		func(c string, r domain.Role) domain.Command {
+		func(c string, _ domain.Role) domain.Command {
 			k, j := clip.Draw(t, "clip"), judge.Draw(t, "judge")
-			id := rapid.SampledFrom([]string{"", c + "-" + k + "-" + j}).Draw(t, "assignment")
-			return domain.CorrectRating{Study: "S", Couple: c, Clip: k, Judge: j, Scheme: "warmth", Dimension: "caring", Rated: r, Assignment: id, Value: float64(rapid.IntRange(1, 7).Draw(t, "rating")), Reason: "r"}
+			if rapid.Bool().Draw(t, "returned") {
+				return domain.ReturnAssignment{Study: "S", Couple: c, Assignment: c + "-" + k + "-" + j, Judge: j, Reason: "other"}
+			}
+			return domain.RetractAssignment{Study: "S", Couple: c, Assignment: c + "-" + k + "-" + j, Reason: "r"}
+		},
+		func(c string, r domain.Role) domain.Command {
+			fix := domain.CorrectRating{Study: "S", Couple: c, Clip: "k1", Judge: "J1", Scheme: "warmth", Dimension: "caring", Rated: r, Value: float64(rapid.IntRange(1, 7).Draw(t, "rating")), Reason: "r"}
+			var given []domain.RatingRecorded
+			for _, at := range h.log {
+				if e, err := events.Decode(at); err == nil && at.Stream == events.CoupleStream("S", c) {
+					if e, ok := e.(domain.RatingRecorded); ok {
+						given = append(given, e)
+					}
+				}
+			}
+			if len(given) > 0 {
+				e := rapid.SampledFrom(given).Draw(t, "of")
+				fix.Clip, fix.Judge, fix.Dimension, fix.Rated, fix.Assignment = e.Clip, e.Judge, e.Dimension, e.Target, e.Assignment
+			}
+			return fix
 		},
 		func(c string, r domain.Role) domain.Command {
 			return domain.AdjudicateRating{Study: "S", Couple: c, Clip: clip.Draw(t, "clip"), Scheme: "warmth", Dimension: "caring", Rated: r, Value: float64(rapid.IntRange(1, 7).Draw(t, "rating")), Reason: "r"}

@@ -63,9 +63,20 @@ CREATE TABLE IF NOT EXISTS {adjudication} (
 	from_position BIGINT NOT NULL,
 	to_position   BIGINT NOT NULL,
 	PRIMARY KEY (couple_key, clip, scheme, dimension, target, unit, from_position)
+);
+CREATE TABLE IF NOT EXISTS {waiting} ( -- a judge has the clip for the study and has not submitted
+	couple_key    BYTEA NOT NULL,
+	assignment    TEXT NOT NULL,
+	clip          TEXT NOT NULL,
+	scheme        TEXT NOT NULL,
+	from_position BIGINT NOT NULL,
+	to_position   BIGINT NOT NULL,
+	PRIMARY KEY (couple_key, assignment)
 )`
 
-// ratings are those for the study: what judges gave to gold clips tells of them and not of the couple, and is not shown here.
+// ratings are those for the study. Those of a clip count, and are shown to anybody, once all judges who have the clip have submitted, so that nobody
+// who still rates can know what another gave, whatever else that person may read. What judges gave to gold clips tells of
+// them and not of the couple, and is not shown here.
 func ratings() definition {
 	return project("rating", 2, ratingSchema,
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantErased) error {
@@ -78,7 +89,7 @@ func ratings() definition {
 					return err
 				}
 			}
-			return tx.erase(ctx, at, e, "", nil, "couple_key", []string{"rating", "adjudication", "clip", "interaction"})
+			return tx.erase(ctx, at, e, "", nil, "couple_key", []string{"rating", "adjudication", "waiting", "clip", "interaction"})
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.InteractionRecorded) error {
 			couple, err := coupleOf(at)
@@ -101,6 +112,22 @@ func ratings() definition {
 			}
 			return tx.Insert(ctx, insertRating, []byte(coupleKey(at.Study, couple)), at.Study, couple, e.Clip, e.Scheme, e.Dimension, string(e.Target), e.Unit,
 				e.Judge, e.Value, e.Assignment, micros(e.RatedAt), int64(at.Position), int64(forever))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.AssignmentMade) error {
+			couple, err := coupleOf(at)
+			if err != nil || e.Purpose != domain.PurposeStudy {
+				return err
+			}
+			return tx.Insert(ctx, insertWaiting, []byte(coupleKey(at.Study, couple)), e.Assignment, e.Clip, e.Scheme, int64(at.Position), int64(forever))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.AssignmentReturned) error {
+			return tx.noLonger(ctx, at, e.Assignment)
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.AssignmentRetracted) error {
+			return tx.noLonger(ctx, at, e.Assignment)
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.RatingsSubmitted) error {
+			return tx.noLonger(ctx, at, e.Assignment)
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.RatingCorrected) error {
 			couple, err := coupleOf(at)
@@ -138,11 +165,21 @@ func ratings() definition {
 	)
 }
 
+// noLonger ends that a judge is waited for.
+func (t *Tx) noLonger(ctx context.Context, at events.Envelope, assignment string) error {
+	couple, err := coupleOf(at)
+	if err != nil {
+		return err
+	}
+	return t.Exec(ctx, `UPDATE {waiting} SET to_position = $3 WHERE couple_key = $1 AND assignment = $2`, []byte(coupleKey(at.Study, couple)), assignment, int64(at.Position))
+}
+
 var (
 	insertInteraction = insertInto("interaction", "couple_key, code, task, wave, duration_ms, held_at, from_position")
 	insertClip        = insertInto("clip", "couple_key, code, interaction, start_ms, end_ms, from_position")
 	insertRating      = insertInto("rating", "couple_key, study, couple, clip, scheme, dimension, target, unit, judge, value, assignment, rated_at, from_position, to_position")
 
+	insertWaiting      = insertInto("waiting", "couple_key, assignment, clip, scheme, from_position, to_position")
 	insertAdjudication = insertInto("adjudication", "couple_key, clip, scheme, dimension, target, unit, value, from_position, to_position")
 )
 
@@ -204,7 +241,10 @@ const ratingQuery = `SELECT r.study, r.couple, i.wave, r.clip, r.scheme, r.dimen
 	JOIN {interaction} i ON i.couple_key = c.couple_key AND i.code = c.interaction
 	LEFT JOIN {adjudication} d ON d.couple_key = r.couple_key AND d.clip = r.clip AND d.scheme = r.scheme AND d.dimension = r.dimension AND d.target = r.target
 		AND d.unit = r.unit AND d.from_position <= $1 AND $1 < d.to_position
-	WHERE r.from_position <= $1 AND $1 < r.to_position AND `
+	WHERE r.from_position <= $1 AND $1 < r.to_position
+		AND (r.assignment = '' OR NOT EXISTS (SELECT 1 FROM {waiting} w WHERE w.couple_key = r.couple_key AND w.clip = r.clip AND w.scheme = r.scheme
+			AND w.from_position <= $1 AND $1 < w.to_position))
+		AND `
 
 func scanRating(scan scanner) (Rating, error) {
 	var r Rating
@@ -214,7 +254,7 @@ func scanRating(scan scanner) (Rating, error) {
 	return r, err
 }
 
-// Ratings returns every rating of a study by every judge, in natural order of couple, then by wave, clip, scheme,
+// Ratings returns every rating of a study by every judge, as far as all judges of the clip have submitted, in natural order of couple, then by wave, clip, scheme,
 // dimension, target, unit and judge.
 func (v View) Ratings(ctx context.Context, study string) ([]Rating, error) {
 	return v.ratingsWithin(ctx, studyKey(study))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"asem/analysis/agreement"
 	"asem/domain"
@@ -177,6 +178,32 @@ func TestCorrectionsAndAdjudicationsStandFromTheirPosition(t *testing.T) {
 		assert.False(t, k.Free, "brought up to date when it is asked")
 		_, err = desk.Coding(t.Context(), "NONE")
 		assert.Equal(t, domain.NotFound, domain.CodeOf(err))
+	})
+}
+
+// A desk that is asked again and again shows what one shows that is asked once.
+func TestDeskIsBroughtUpToDate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := randomHistory(t, 60)
+		all := h.log
+		grown := &history{}
+		desk := NewDesk(deskLog{grown})
+		for at := 0; at < len(all); {
+			at = min(len(all), at+rapid.IntRange(1, 60).Draw(t, "more"))
+			grown.log = all[:at]
+			_, err := desk.Coding(context.Background(), "S")
+			require.NoError(t, err)
+		}
+		got, err := desk.Coding(context.Background(), "S")
+		require.NoError(t, err)
+		want, err := NewDesk(deskLog{h}).Coding(context.Background(), "S")
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		for _, w := range got.Work {
+			_, ok := got.Clip(w.Couple, w.Clip)
+			assert.True(t, ok)
+			assert.True(t, w.Submitted.IsZero() || len(w.Ratings) > 0)
+		}
 	})
 }
 

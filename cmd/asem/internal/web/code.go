@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -449,6 +450,11 @@ func (s *server) changeBench(w http.ResponseWriter, r *http.Request, u access.St
 		commands = append(commands, domain.ReturnAssignment{Study: b.study, Couple: b.work.Couple, Assignment: b.work.ID, Judge: u.User, Reason: r.PostForm.Get("reason")})
 		if r.PostForm.Get("reason") == "knows_couple" {
 			commands = append(commands, domain.AcquaintJudge{Study: b.study, Judge: u.User, Couple: b.work.Couple})
+			for _, a := range b.coding.Of(u.User) {
+				if a.Couple == b.work.Couple && a.ID != b.work.ID && !a.Ended && a.Submitted.IsZero() {
+					commands = append(commands, domain.RetractAssignment{Study: b.study, Couple: a.Couple, Assignment: a.ID, Reason: "the judge knows the couple"})
+				}
+			}
 		}
 	case "save", "submit":
 		if d, err = b.readDraft(r); err == nil {
@@ -476,8 +482,9 @@ func (s *server) changeBench(w http.ResponseWriter, r *http.Request, u access.St
 		}
 	}
 	if err == nil && (do == "submit" || do == "return") {
-		if err = s.Access.DropDraft(r.Context(), b.work.ID); err == nil {
-			err = s.assess(r.Context(), u, b)
+		// The ratings are in the log: what is left to do is done with the next ones if it fails now.
+		if e := errors.Join(s.Access.DropDraft(r.Context(), b.work.ID), s.assess(r.Context(), u, b)); e != nil {
+			s.Logger.Error("what follows on a coder's clip could not be done", "code", string(domain.CodeOf(e)), "error", e.Error())
 		}
 	}
 	switch domain.CodeOf(err) {

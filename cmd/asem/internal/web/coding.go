@@ -483,7 +483,10 @@ func (s *server) changeCoding(w http.ResponseWriter, r *http.Request, u access.S
 		}
 		commands, done = append(commands, domain.EnlistJudge{Study: study, Judge: judge}), "The coder was enlisted."
 	case "retire":
-		commands, done = append(desk.TakeBack(c, scheme.Code, judge, "the judge codes no longer"), domain.RetireJudge{Study: study, Judge: judge}), "The coder codes no longer. Open clips were taken back."
+		for _, x := range c.Protocol.Schemes {
+			commands = append(commands, desk.TakeBack(c, x.Code, judge, "the judge codes no longer")...)
+		}
+		commands, done = append(commands, domain.RetireJudge{Study: study, Judge: judge}), "The coder codes no longer. Open clips were taken back."
 	case "suspend":
 		commands, done = append(commands, domain.SuspendJudge{Study: study, Judge: judge, Scheme: scheme.Code, Reason: strings.TrimSpace(f.Get("reason"))}), "The coder was suspended."
 	case "take":
