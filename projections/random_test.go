@@ -23,6 +23,13 @@ func randomHistory(t *rapid.T, steps int) *history {
 	on := rapid.Custom(func(t *rapid.T) domain.Date { return day0(rapid.IntRange(0, 260).Draw(t, "day")) })
 	value := rapid.IntRange(0, 21)
 	clip, judge := rapid.SampledFrom([]string{"k1", "k2"}), rapid.SampledFrom([]string{"J1", "J2", "J3"})
+	one := func(couple string) (string, string) { // clip and judge of an assignment, if there is one
+		if list := h.couples[couple].Assignments(); len(list) > 0 {
+			a := rapid.SampledFrom(list).Draw(t, "assignment")
+			return a.Clip, a.Judge
+		}
+		return "k1", "J1"
+	}
 	for _, j := range []string{"J1", "J2", "J3"} {
 		h.do(t, domain.EnlistJudge{Study: "S", Judge: j})
 	}
@@ -71,10 +78,11 @@ func randomHistory(t *rapid.T, steps int) *history {
 			return assign(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"))
 		},
 		func(c string, _ domain.Role) domain.Command {
-			return submitted(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"), float64(rapid.IntRange(1, 7).Draw(t, "rating")))
+			k, j := one(c)
+			return submitted(c, k, j, float64(rapid.IntRange(1, 7).Draw(t, "rating")))
 		},
 		func(c string, _ domain.Role) domain.Command {
-			k, j := clip.Draw(t, "clip"), judge.Draw(t, "judge")
+			k, j := one(c)
 			if rapid.Bool().Draw(t, "returned") {
 				return domain.ReturnAssignment{Study: "S", Couple: c, Assignment: c + "-" + k + "-" + j, Judge: j, Reason: "other"}
 			}
