@@ -152,6 +152,12 @@ func (s *schema) ratingFields() {
 		return m.of.Target
 	})
 	r.value(&s.rules, "mean", floatType, "Mean over judges.", staff, func(m mean) any { return m.of.Mean })
+	r.value(&s.rules, "adjudicated", floatType, "Mean with the values that were settled on in place of the judges' means; null where none was.", staff, func(m mean) any {
+		if m.of.Adjudicated == nil {
+			return nil
+		}
+		return *m.of.Adjudicated
+	})
 	r.value(&s.rules, "judges", nonNull(intType), "How many judges.", staff, func(m mean) any { return m.of.Judges })
 	s.couple.field(&s.rules, "ratings", listOf(r.typ), "Judges' ratings of the couple's interactions, as means.", staff, nil, func(ctx context.Context, c couple, _ arguments) (any, error) {
 		load := stateOf(ctx).loadersAt(ctx, c.view).rating.load(c.CoupleID)
@@ -160,6 +166,44 @@ func (s *schema) ratingFields() {
 			return within(c.Study, projections.MeanRatings(ratings)), err
 		}), nil
 	})
+}
+
+// reliabilityFields declares how reliable the judges' means are.
+func (s *schema) reliabilityFields() {
+	staff := ownStudyStaff
+	type reliability = inStudy[projections.RatingReliability]
+	orNull := func(v *float64) any {
+		if v == nil {
+			return nil
+		}
+		return *v
+	}
+	r := newPart[projections.RatingReliability]("RatingReliability", "How reliable the judges' means of a dimension are.")
+	r.value(&s.rules, "scheme", nonNull(gql.String), "Coding scheme.", staff, func(m reliability) any { return m.of.Scheme })
+	r.value(&s.rules, "dimension", nonNull(gql.String), "What was rated.", staff, func(m reliability) any { return m.of.Dimension })
+	r.value(&s.rules, "places", nonNull(intType), "How many places were rated: a clip, whose behaviour, which interval.", staff, func(m reliability) any { return m.of.Places })
+	r.value(&s.rules, "judges", nonNull(intType), "How many judges.", staff, func(m reliability) any { return m.of.Judges })
+	r.value(&s.rules, "single", floatType, "ICC(2,1): of one judge's rating. Null where the ratings cannot tell.", staff, func(m reliability) any { return orNull(m.of.Single) })
+	r.value(&s.rules, "mean", floatType, "G(q,k): of the mean of those who rated a place. Null where the ratings cannot tell.", staff, func(m reliability) any { return orNull(m.of.Mean) })
+	r.value(&s.rules, "reason", gql.String, "Why one is null.", staff, func(m reliability) any {
+		if m.of.Reason == "" {
+			return nil
+		}
+		return m.of.Reason
+	})
+	s.study.field(&s.rules, "ratingReliability", listOf(r.typ), "How reliable the judges' means are that analyses take as predictors, by scheme and dimension.", staff, gql.FieldConfigArgument{"asOf": {Type: asOfType}},
+		func(ctx context.Context, v projections.Study, a arguments) (any, error) {
+			view, err := viewAt(ctx, a, stateOf(ctx).now)
+			if err != nil {
+				return nil, err
+			}
+			ratings, err := view.Ratings(ctx, v.Code)
+			if err != nil {
+				return nil, err
+			}
+			list, err := projections.ReliabilityOfRatings(ctx, v.Protocol, ratings)
+			return within(v.Code, list), err
+		})
 }
 
 func findCouple(ctx context.Context, id string) (any, error) {

@@ -81,6 +81,7 @@ func newStudyTypes(s *schema) {
 		return stateOf(ctx).now.Position(), nil
 	})
 	s.complianceFields()
+	s.reliabilityFields()
 	s.proofFields()
 }
 

@@ -117,31 +117,13 @@ const boardPage = 2000
 
 // catchUp looks through what is new in the log. Should it be interrupted, the next one begins where this one began.
 func (b *Board) catchUp(ctx context.Context) error {
-	at, plans, touched := b.at, map[string]bool{}, map[string]map[string]bool{}
-	for {
-		page, err := b.log.Read(ctx, at, boardPage)
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			at = e.Position
-			couple, ok := strings.CutPrefix(string(e.Stream), string(events.CoupleStream(e.Study, "")))
-			if !ok {
-				plans[e.Study] = true
-				continue
-			}
-			if touched[e.Study] == nil {
-				touched[e.Study] = map[string]bool{}
-			}
-			touched[e.Study][couple] = true
-		}
-		if len(page) < boardPage {
-			break
-		}
+	at, plans, touched, err := news(ctx, b.log, b.at)
+	if err != nil {
+		return err
 	}
 	for study := range plans { // another plan asks everybody something else
 		s := &domain.Study{}
-		if err := b.fold(ctx, events.StudyStream(study), s.Apply); err != nil {
+		if err := fold(ctx, b.log, events.StudyStream(study), s.Apply); err != nil {
 			return err
 		}
 		b.studies[study] = s
@@ -168,9 +150,35 @@ func (b *Board) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// news tells which studies and which couples have events after a position, and how far the log goes.
+func news(ctx context.Context, log StreamReader, after events.Position) (at events.Position, plans map[string]bool, touched map[string]map[string]bool, err error) {
+	at, plans, touched = after, map[string]bool{}, map[string]map[string]bool{}
+	for {
+		page, err := log.Read(ctx, at, boardPage)
+		if err != nil {
+			return at, nil, nil, err
+		}
+		for _, e := range page {
+			at = e.Position
+			couple, ok := strings.CutPrefix(string(e.Stream), string(events.CoupleStream(e.Study, "")))
+			if !ok {
+				plans[e.Study] = true
+				continue
+			}
+			if touched[e.Study] == nil {
+				touched[e.Study] = map[string]bool{}
+			}
+			touched[e.Study][couple] = true
+		}
+		if len(page) < boardPage {
+			return at, plans, touched, nil
+		}
+	}
+}
+
 // fold applies what can be read of a stream.
-func (b *Board) fold(ctx context.Context, s events.Stream, apply func(domain.Event)) error {
-	list, err := b.log.ReadStream(ctx, s, 0, 0)
+func fold(ctx context.Context, log StreamReader, s events.Stream, apply func(domain.Event)) error {
+	list, err := log.ReadStream(ctx, s, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -193,7 +201,7 @@ func (b *Board) couple(ctx context.Context, study, code string) (*BoardCouple, e
 		p.Study = &domain.Study{}
 	}
 	flags := map[domain.Role][]Flag{}
-	err := b.fold(ctx, events.CoupleStream(study, code), func(e domain.Event) {
+	err := fold(ctx, b.log, events.CoupleStream(study, code), func(e domain.Event) {
 		p.Couple.Apply(e)
 		if role, list := flagsOf(p.Study, e); len(list) > 0 {
 			flags[role] = append(flags[role], list...)

@@ -28,7 +28,7 @@ type handler struct {
 
 // project defines a read model. Its tables carry the version in their names, so that a higher version
 // is built beside the old one; raise it whenever a handler or the schema changes what rows look like.
-func project(name string, version int, schema string, handlers ...handler) definition { //nolint:unparam // every model is in its first version
+func project(name string, version int, schema string, handlers ...handler) definition {
 	d := definition{name: name, version: version, schema: schema, handlers: map[string]handler{}}
 	for _, h := range handlers {
 		if _, twice := d.handlers[h.event]; twice {

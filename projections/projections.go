@@ -15,10 +15,10 @@ func definitions() []definition {
 	}
 }
 
-// auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened.
+// auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened, and for [Board] and [Desk].
 var auditOnly = []string{
 	"contact.changed", "language.chosen", "pairing.confirmed", "place.taken", "randomisation.seeded", "session.held",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 	"video.stored", "video.key_shared", "video.deleted", "judge.enlisted", "judge.acquainted", "judge.on_leave", "judge.assessed", "judge.suspended", "judge.retired", "coding.seeded",
-	"criterion.set", "assignment.made", "assignment.claimed", "assignment.returned", "assignment.retracted", "trace.recorded", "ratings.submitted", "rating.corrected", "rating.adjudicated",
+	"criterion.set", "assignment.claimed", "trace.recorded",
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"asem/domain"
+	"asem/events"
 )
 
 // randomHistory draws a study that could have been: random commands, of which the domain refuses many.
@@ -28,6 +29,17 @@ func randomHistory(t *rapid.T, steps int) *history {
 	wave := rapid.IntRange(1, 3)
 	on := rapid.Custom(func(t *rapid.T) domain.Date { return day0(rapid.IntRange(0, 260).Draw(t, "day")) })
 	value := rapid.IntRange(0, 21)
+	clip, judge := rapid.SampledFrom([]string{"k1", "k2"}), rapid.SampledFrom([]string{"J1", "J2", "J3"})
+	one := func(couple string) (string, string) { // clip and judge of an assignment, if there is one
+		if list := h.couples[couple].Assignments(); len(list) > 0 {
+			a := rapid.SampledFrom(list).Draw(t, "assignment")
+			return a.Clip, a.Judge
+		}
+		return "k1", "J1"
+	}
+	for _, j := range []string{"J1", "J2", "J3"} {
+		h.do(t, domain.EnlistJudge{Study: "S", Judge: j})
+	}
 	answer := rapid.Custom(func(t *rapid.T) []domain.Answer {
 		list := answers(rapid.SliceOfN(rapid.IntRange(1, 7), 3, 3).Draw(t, "answers")...)
 		if rapid.Bool().Draw(t, "skipped") {
@@ -92,6 +104,39 @@ func randomHistory(t *rapid.T, steps int) *history {
 			return rate(c, rapid.SampledFrom([]string{"k1", "k2"}).Draw(t, "clip"), rapid.SampledFrom([]string{"J1", "J2", "J3"}).Draw(t, "judge"),
 				rapid.SampledFrom([]string{"caring", "understanding"}).Draw(t, "dimension"), r, float64(rapid.IntRange(1, 7).Draw(t, "rating")))
 		},
+		func(c string, _ domain.Role) domain.Command {
+			return assign(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"))
+		},
+		func(c string, _ domain.Role) domain.Command {
+			k, j := one(c)
+			return submitted(c, k, j, float64(rapid.IntRange(1, 7).Draw(t, "rating")))
+		},
+		func(c string, _ domain.Role) domain.Command {
+			k, j := one(c)
+			if rapid.Bool().Draw(t, "returned") {
+				return domain.ReturnAssignment{Study: "S", Couple: c, Assignment: c + "-" + k + "-" + j, Judge: j, Reason: "other"}
+			}
+			return domain.RetractAssignment{Study: "S", Couple: c, Assignment: c + "-" + k + "-" + j, Reason: "r"}
+		},
+		func(c string, r domain.Role) domain.Command {
+			fix := domain.CorrectRating{Study: "S", Couple: c, Clip: "k1", Judge: "J1", Scheme: "warmth", Dimension: "caring", Rated: r, Value: float64(rapid.IntRange(1, 7).Draw(t, "rating")), Reason: "r"}
+			var given []domain.RatingRecorded
+			for _, at := range h.log {
+				if e, err := events.Decode(at); err == nil && at.Stream == events.CoupleStream("S", c) {
+					if e, ok := e.(domain.RatingRecorded); ok {
+						given = append(given, e)
+					}
+				}
+			}
+			if len(given) > 0 {
+				e := rapid.SampledFrom(given).Draw(t, "of")
+				fix.Clip, fix.Judge, fix.Dimension, fix.Rated, fix.Assignment = e.Clip, e.Judge, e.Dimension, e.Target, e.Assignment
+			}
+			return fix
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.AdjudicateRating{Study: "S", Couple: c, Clip: clip.Draw(t, "clip"), Scheme: "warmth", Dimension: "caring", Rated: r, Value: float64(rapid.IntRange(1, 7).Draw(t, "rating")), Reason: "r"}
+		},
 		func(c string, r domain.Role) domain.Command {
 			return domain.MoveParticipant{Study: "S", Couple: c, Role: r, Zone: rapid.SampledFrom([]string{"Asia/Tokyo", "Europe/Berlin"}).Draw(t, "zone")}
 		},
@@ -147,7 +192,7 @@ func randomHistory(t *rapid.T, steps int) *history {
 func TestRandomHistoriesReachEveryEvent(t *testing.T) {
 	reached := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		for _, at := range randomHistory(t, 120).log {
+		for _, at := range randomHistory(t, 150).log {
 			reached[at.Type]++
 		}
 	})

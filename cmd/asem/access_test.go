@@ -126,6 +126,9 @@ var examplePaths = map[string]string{
 	"HEAD /staff/{study}/couples/{couple}/video/uploads/{upload}":   "/staff/{study}/couples/{couple}/video/uploads/x",
 	"PATCH /staff/{study}/couples/{couple}/video/uploads/{upload}":  "/staff/{study}/couples/{couple}/video/uploads/x",
 	"DELETE /staff/{study}/couples/{couple}/video/uploads/{upload}": "/staff/{study}/couples/{couple}/video/uploads/x",
+	"GET /code/{assignment}":        "/code/0b4c2f9e-6a58-4b6f-8d0e-1f0c8f1f5c11",
+	"POST /code/{assignment}":       "/code/0b4c2f9e-6a58-4b6f-8d0e-1f0c8f1f5c11",
+	"POST /code/{assignment}/draft": "/code/0b4c2f9e-6a58-4b6f-8d0e-1f0c8f1f5c11/draft",
 }
 
 // TestWhoMayOpenWhichPage asks for every page as everybody, by real requests, and compares with testdata/access.txt. Read the difference before
@@ -138,10 +141,10 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 			return err
 		}))
 	})
-	var study, couple string
+	var study, couple, clip string
 	credentials := map[string]access.Credential{}
 	doorOf(t, data, func(a *access.Store) {
-		study, couple = web.StudyRef(a, "DEMO"), web.CoupleRef(a, "DEMO", "001")
+		study, couple, clip = web.StudyRef(a, "DEMO"), web.CoupleRef(a, "DEMO", "001"), web.ClipRef(a, "DEMO", "001", "talk-1")
 		for name, p := range map[string]access.Participant{"participant": {Study: "DEMO", Couple: "001", Role: "A"}, "partner": {Study: "DEMO", Couple: "001", Role: "B"}, "other couple": {Study: "DEMO", Couple: "002", Role: "A"}} {
 			c, err := a.IssueCode(t.Context(), p)
 			require.NoError(t, err)
@@ -180,7 +183,7 @@ func TestWhoMayOpenWhichPage(t *testing.T) {
 			path = example
 		}
 		path = strings.ReplaceAll(strings.ReplaceAll(path, "{$}", ""), "{study}", study)
-		path = strings.ReplaceAll(path, "{couple}", couple)
+		path = strings.ReplaceAll(strings.ReplaceAll(path, "{couple}", couple), "{clip}", clip)
 		require.NotContains(t, path, "{", "a path for %s is missing in examplePaths", p.Pattern)
 		by := map[string][]string{}
 		for _, name := range names {

@@ -268,7 +268,7 @@ func (o *operations) routes(api http.Handler, metrics *prometheus.Registry, s se
 	mux.Handle("GET /metrics", onlyOperators(isOperator, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	mux.Handle("/", sessions.Wrap(web.New(web.Config{
 		Endpoint: "/graphql", Examples: exampleQueries, Operator: o, IsOperator: isOperator,
-		Access: o.access, Sessions: sessions, Links: links, Inviter: inviter, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log),
+		Access: o.access, Sessions: sessions, Links: links, Inviter: inviter, Base: s.url, Proxies: s.proxies, Logger: o.logger, Executor: o.exec, Board: projections.NewBoard(o.log), Desk: projections.NewDesk(o.log),
 		Videos: o.videos, Recordings: s.recordings,
 	})))
 	return mux

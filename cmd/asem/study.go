@@ -21,6 +21,7 @@ import (
 type studyCmd struct {
 	List     studyListCmd     `cmd:"" help:"List the ready plans to start from."`
 	Template studyTemplateCmd `cmd:"" help:"Print a ready plan, to be changed."`
+	Schemes  studySchemesCmd  `cmd:"" help:"Print the ready coding schemes, to be copied into a plan."`
 	Validate studyValidateCmd `cmd:"" help:"Say what is wrong with a plan, or what it asks of each person."`
 	Create   studyCreateCmd   `cmd:"" help:"Create a study from a plan."`
 	Publish  studyPublishCmd  `cmd:"" help:"Put a new version of a study's plan in force."`
@@ -59,6 +60,13 @@ func (c *studyTemplateCmd) Run(io streams) error {
 		return &domain.Error{Code: domain.NotFound, Path: c.Name, Message: "there is no such ready plan" + yamltext.DidYouMean(c.Name, names) + "; see asem study list"}
 	}
 	_, err := io.out.Write(t.Text)
+	return err
+}
+
+type studySchemesCmd struct{}
+
+func (c *studySchemesCmd) Run(io streams) error {
+	_, err := io.out.Write(studyfile.SchemesText())
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 	"asem/domain"
 )
 
-// copied lists the tables and columns that a copy holds: all but sessions and attempts. Kinds of columns: t text, b bytes, n number.
+// copied lists the tables and columns that a copy holds: all but sessions, attempts and drafts. Kinds of columns: t text, b bytes, n number.
 var copied = []struct{ table, columns string }{
 	{"secret", "name:t master:t sealed:b"},
 	{"staff", "id:t name:t password:t master:t totp:b totp_step:n epoch:t disabled:n setup:b setup_expires:n"},

@@ -265,6 +265,7 @@ func (s *Store) Forget(ctx context.Context, list ...Participant) error {
 				`DELETE FROM participant WHERE study = $1 AND couple = $2 AND role = $3`,
 				`DELETE FROM pairing WHERE study = $1 AND couple = $2 AND role = $3`,
 				`DELETE FROM session WHERE owner = 'participant/' || $1 || '/' || $2 || '/' || $3`,
+				`DELETE FROM draft WHERE study = $1 AND couple = $2 AND $3 <> ''`, // of what coders saw of both
 			} {
 				r, err := tx.ExecContext(ctx, statement, p.Study, p.Couple, string(p.Role))
 				if err != nil {

@@ -123,6 +123,7 @@ func (s *Store) Rewrap(ctx context.Context) (n int, err error) {
 	type sealedRow struct {
 		table, key, column, label, master string
 		id                                string
+		labelOf                           func(id string) string
 		sealed                            []byte
 	}
 	var rows []sealedRow
@@ -138,7 +139,7 @@ func (s *Store) Rewrap(ctx context.Context) (n int, err error) {
 				return err
 			}
 			if r.label == "" {
-				r.label = totpLabel(r.id)
+				r.label = r.labelOf(r.id)
 			}
 			rows = append(rows, r)
 		}
@@ -146,7 +147,8 @@ func (s *Store) Rewrap(ctx context.Context) (n int, err error) {
 	}
 	if err := errors.Join(
 		read(sealedRow{table: "secret", key: "name", column: "sealed", label: pepperLabel}, `SELECT name, master, sealed FROM secret`),
-		read(sealedRow{table: "staff", key: "id", column: "totp"}, `SELECT id, master, totp FROM staff WHERE master <> ''`),
+		read(sealedRow{table: "staff", key: "id", column: "totp", labelOf: totpLabel}, `SELECT id, master, totp FROM staff WHERE master <> ''`),
+		read(sealedRow{table: "draft", key: "assignment", column: "sealed", labelOf: draftLabel}, `SELECT assignment, master, sealed FROM draft`),
 	); err != nil {
 		return 0, fmt.Errorf("read what is sealed: %w", err)
 	}

@@ -192,6 +192,9 @@ func (s *Store) Sweep(ctx context.Context) error {
 			return fmt.Errorf("remove what has expired: %w", err)
 		}
 	}
+	if _, err := s.writer.ExecContext(ctx, `DELETE FROM draft WHERE saved <= $1`, s.now().Add(-draftLife).UnixMicro()); err != nil {
+		return fmt.Errorf("remove what has expired: %w", err)
+	}
 	if err := s.forgetExpired(ctx); err != nil {
 		return fmt.Errorf("remove what has expired: %w", err)
 	}

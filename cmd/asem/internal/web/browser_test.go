@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func theBrowser(t *testing.T) context.Context {
+func theBrowser(t testing.TB) context.Context {
 	t.Helper()
 	startBrowser.Do(func() {
 		for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -331,3 +332,7 @@ const (
 	waitTime = 10 * time.Second
 	pollTime = 20 * time.Millisecond
 )
+
+func setCookie(c *http.Cookie, base string) step {
+	return call(network.SetCookie, network.SetCookieParams{Name: c.Name, Value: c.Value, URL: base})
+}

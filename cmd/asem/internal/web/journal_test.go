@@ -59,6 +59,7 @@ type study struct {
 	base   string
 	down   atomic.Bool // the connection to the server is broken
 	videos *media.Library
+	video  http.HandlerFunc // nil: the one that is served
 	codes  map[domain.Role]access.Credential
 
 	invited []string
@@ -159,12 +160,19 @@ func newStudy(t testing.TB, change ...func(*domain.Protocol)) *study {
 	require.NoError(t, s.videos.Start(t.Context()))
 	t.Cleanup(s.videos.Wait)
 	handler := sessions.Wrap(New(Config{
-		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz", Inviter: s,
+		Endpoint: "/graphql", Access: store, Sessions: sessions, Logger: logger, Executor: s.exec, Board: projections.NewBoard(log), Desk: projections.NewDesk(log), Base: "https://study.example", Now: s.clock.now, Elsewhere: "/healthz", Inviter: s,
 		Videos: s.videos, Recordings: projections.NewRecordings(log),
 		IsOperator: func(*http.Request) bool { return false },
 	}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	mux.HandleFunc("GET /code/{assignment}/video", func(w http.ResponseWriter, r *http.Request) {
+		if s.video == nil {
+			http.NotFound(w, r)
+			return
+		}
+		s.video(w, r)
+	})
 	mux.Handle("/", handler)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.down.Load() {

@@ -38,6 +38,7 @@ type Config struct {
 	Board      Board            // how couples stand, for who looks after them
 	Videos     *media.Library   // nil: none are kept
 	Recordings Recordings       // where the clips of coders are
+	Desk       Desk             // the coders' side
 	Elsewhere  string           // where participants who leave at once are taken; empty: https://www.wikipedia.org/
 	Now        func() time.Time // nil: the clock
 }
@@ -151,6 +152,14 @@ func (s *server) table() []page {
 		{"GET /staff/{study}/concerns", ofStudy(s.concerns, domain.ActorClinician).menu("For clinicians")},
 		{"POST /staff/{study}/concerns", ofStudy(s.readConcern, domain.ActorClinician)},
 		{"GET /code/{assignment}/video", staff(s.codeVideo, domain.ActorCoder)},
+		{"GET /staff/{study}/coding", ofStudy(s.codingPage, domain.ActorCoordinator).menu("Coding")},
+		{"POST /staff/{study}/coding", ofStudy(s.changeCoding, domain.ActorCoordinator)},
+		{"GET /staff/{study}/coding/{clip}", ofStudy(s.clipPage, domain.ActorCoordinator)},
+		{"POST /staff/{study}/coding/{clip}", ofStudy(s.changeClip, domain.ActorCoordinator)},
+		{"GET /code", staff(s.codePage, domain.ActorCoder).menu("Coding")},
+		{"GET /code/{assignment}", staff(s.benchPage, domain.ActorCoder)},
+		{"POST /code/{assignment}", staff(s.changeBench, domain.ActorCoder)},
+		{"POST /code/{assignment}/draft", staff(s.saveDraft, domain.ActorCoder)},
 		{"/code/", staff(s.noSuchStaffPage)},
 		{"/staff/", staff(s.noSuchStaffPage)}, // so that a page that is not there looks like one that is not for who asks
 		{"/", public(s.missing)},
