@@ -74,6 +74,9 @@ func (c *demoCmd) show(ctx context.Context, h *house, io streams) error {
 	if c.Once {
 		return nil
 	}
+	if err := h.demoVideos(ctx, newLogger(io.err), plan.Code); err != nil {
+		return err
+	}
 	known, links := demoTokens(plan.Code, real.Code)
 	couple, err := h.demoCouple(ctx, time.Now())
 	if err != nil {

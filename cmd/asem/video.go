@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"asem/cmd/asem/internal/media"
+	"asem/domain"
 	"asem/projections"
 )
 
@@ -17,6 +21,42 @@ func (h *house) openVideos(log *slog.Logger) (err error) {
 		h.videos, err = media.Open(media.Config{Dir: h.media, Executor: h.exec, Keyed: h.access.Keyed, Tools: media.FindTools(), Logger: log})
 	}
 	return err
+}
+
+// demoVideos gives the first couples of the demo a synthetic video, with a clip to code.
+func (h *house) demoVideos(ctx context.Context, log *slog.Logger, study string) error {
+	if err := h.openVideos(log); err != nil {
+		return err
+	}
+	by := domain.Actor{Role: domain.ActorSystem, Subject: "asem demo"}
+	for n, clip := range slices.Concat(media.Synthetic(), media.Synthetic()) {
+		couple := fmt.Sprintf("%03d", n+1)
+		past, err := h.exec.Past(ctx, study, couple)
+		if err != nil {
+			return err
+		}
+		const interaction = "shapes"
+		if len(past.Couple.Participants) == 0 || len(past.Study.Protocol.Tasks) == 0 {
+			continue
+		}
+		if _, there := past.Couple.VideoOf(interaction); there {
+			continue
+		}
+		task := past.Study.Protocol.Tasks[0]
+		held := past.Couple.EnrolledOn.At(16, time.UTC)
+		for _, c := range []domain.Command{
+			domain.RecordInteraction{Study: study, Couple: couple, Interaction: interaction, Task: task.Code, DurationMs: clip.DurationMs, HeldAt: held},
+			domain.CutClip{Study: study, Couple: couple, Clip: interaction + "-1", Interaction: interaction, EndMs: clip.DurationMs},
+		} {
+			if err := h.order(ctx, c); err != nil {
+				return err
+			}
+		}
+		if _, err := h.videos.Keep(ctx, by, media.Couple{Study: study, Code: couple}, interaction, clip.Facts, bytes.NewReader(clip.File)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // purgeVideos destroys the videos of those who are being erased. Without a folder there is nothing to destroy.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,9 +43,9 @@ func film(t *testing.T, s storage) domain.VideoStored {
 			return err
 		}
 		require.NoError(t, h.openVideos(newLogger(&bytes.Buffer{})))
-		file, err := os.ReadFile(filepath.Join("internal", "media", "testdata", "two-shapes.mp4"))
-		require.NoError(t, err)
-		v, err = h.videos.Keep(t.Context(), by, media.Couple{Study: "S", Code: "1"}, "i1", media.Facts{DurationMs: 12_000, RateNum: 25, RateDen: 1, Width: 320, Height: 180, Codec: "h264"}, bytes.NewReader(file))
+		clip := media.Synthetic()[0]
+		var err error
+		v, err = h.videos.Keep(t.Context(), by, media.Couple{Study: "S", Code: "1"}, "i1", clip.Facts, bytes.NewReader(clip.File))
 		return err
 	}))
 	return v
@@ -129,4 +130,26 @@ func TestServerDestroysWithdrawnVideos(t *testing.T) {
 		_, err := os.Stat(filepath.Join(s.Media, v.Video+".video"))
 		return errors.Is(err, fs.ErrNotExist)
 	}, 20*time.Second, 20*time.Millisecond)
+}
+
+// The demo's synthetic videos are there once, however often it starts.
+func TestDemoVideos(t *testing.T) {
+	s := storage{Data: filepath.Join(t.TempDir(), "data")}
+	must(t, "simulate", "--couples", "3", "--separations", "0", "--data", s.Data)
+	require.NoError(t, s.with(t.Context(), func(h *house) error {
+		for range 2 {
+			require.NoError(t, h.demoVideos(t.Context(), newLogger(&bytes.Buffer{}), "DEMO"))
+		}
+		for n, want := range media.Synthetic() {
+			r, v, err := h.videos.Video(t.Context(), "DEMO", []string{"001", "002"}[n], "shapes-1")
+			require.NoError(t, err)
+			got, err := io.ReadAll(r)
+			require.NoError(t, errors.Join(err, r.Close()))
+			assert.True(t, bytes.Equal(want.File, got))
+			assert.Equal(t, []string{"video/mp4", "video/webm"}[n], v.Format)
+		}
+		files, err := filepath.Glob(filepath.Join(s.Data, "media", "*.video"))
+		assert.Len(t, files, 3)
+		return err
+	}))
 }

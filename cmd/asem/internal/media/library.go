@@ -340,18 +340,17 @@ const strayAfter = time.Hour
 func (l *Library) Purge(ctx context.Context, couples ...Couple) (kept map[string]bool, err error) {
 	kept = map[string]bool{}
 	for _, c := range couples {
-		past, err := l.Executor.Past(ctx, c.Study, c.Code)
-		if err != nil {
-			return nil, err
+		past, e := l.Executor.Past(ctx, c.Study, c.Code)
+		if e != nil { // what is wrong with one couple must not keep the videos of another
+			err = errors.Join(err, e)
+			continue
 		}
 		if past.Couple == nil {
 			continue
 		}
 		over := past.Endangered(l.Now())
 		for video, reason := range over {
-			if err := l.Delete(ctx, domain.Actor{Role: domain.ActorSystem, Subject: "asem"}, c, video, reason); err != nil {
-				return nil, err
-			}
+			err = errors.Join(err, l.Delete(ctx, domain.Actor{Role: domain.ActorSystem, Subject: "asem"}, c, video, reason))
 		}
 		for _, v := range past.Couple.Videos() {
 			if _, gone := over[v.Video]; !gone {
@@ -359,7 +358,7 @@ func (l *Library) Purge(ctx context.Context, couples ...Couple) (kept map[string
 			}
 		}
 	}
-	return kept, l.sweepUploads(ctx)
+	return kept, errors.Join(err, l.sweepUploads(ctx))
 }
 
 // Sweep purges, and clears away what nobody needs: files of which no log knows, uploads that nobody went on with, and what a killed server left. couples are

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -172,6 +173,56 @@ func TestUploadIsResumed(t *testing.T) {
 	assert.EqualValues(t, len(plain), got.Bytes)
 	_, err = l.Begin(t.Context(), w.upload(1, ""))
 	assert.Equal(t, domain.Conflict, domain.CodeOf(err), "there is a video")
+}
+
+// slow is a sender who takes its time.
+type slow struct{ r io.Reader }
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(2 * time.Millisecond)
+	return s.r.Read(p)
+}
+
+// A server that is killed in the middle of an upload leaves whole pieces alone; the upload goes on after them.
+func TestKilledDuringAnUpload(t *testing.T) {
+	const size = 3*pieceSize + 5
+	if dir := os.Getenv("ASEM_TEST_UPLOAD_TO"); dir != "" { // the server
+		l, err := Open(Config{Dir: dir, Keyed: keyed, MaxBytes: 2 * size})
+		require.NoError(t, err)
+		_, _ = l.Append(t.Context(), os.Getenv("ASEM_TEST_UPLOAD"), 0, slow{bytes.NewReader(noise(size))}) // until it is killed
+		return
+	}
+	needTools(t)
+	w := newWorld(t)
+	w.MaxBytes = 2 * size // as the killed server
+	u, err := w.Begin(t.Context(), w.upload(size, ""))
+	require.NoError(t, err)
+	server := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestKilledDuringAnUpload$")
+	server.Env = append(os.Environ(), "ASEM_TEST_UPLOAD_TO="+filepath.Join(w.dir, "media"), "ASEM_TEST_UPLOAD="+u.ID)
+	require.NoError(t, server.Start())
+	require.Eventually(t, func() bool {
+		now, err := w.Upload(u.ID)
+		return err == nil && now.Received > 0 && len(w.files(t)) > 2 // and another piece is begun
+	}, 30*time.Second, time.Millisecond)
+	require.NoError(t, server.Process.Kill())
+	_ = server.Wait() // killed
+	l := w.library(t)
+	u, err = l.Upload(u.ID)
+	require.NoError(t, err)
+	require.Positive(t, u.Received)
+	require.Zero(t, u.Received%pieceSize, "no half piece counts")
+	require.False(t, u.Complete())
+	plain := noise(size)
+	_, err = l.Append(t.Context(), u.ID, u.Received, bytes.NewReader(plain[u.Received:]))
+	require.NoError(t, err)
+	p, err := l.pieces(u.ID)
+	require.NoError(t, err)
+	got := make([]byte, size)
+	_, err = p.ReadAt(got, 0)
+	require.NoError(t, errors.Join(err, p.close()))
+	assert.True(t, bytes.Equal(plain, got))
+	require.NoError(t, l.Abandon(u.ID))
+	assert.Empty(t, w.files(t))
 }
 
 // Whatever is wrong with a file: its sender hears what, the log hears nothing, and nothing stays.

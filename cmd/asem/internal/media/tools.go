@@ -93,10 +93,12 @@ func (t Tools) Probe(ctx context.Context, plain io.ReaderAt, size int64) (Facts,
 	if err != nil {
 		return Facts{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	var text []byte
 	err = lend(ctx, plain, size, func(url string) error {
 		var err error
-		text, err = t.run(ctx, t.ffprobe, nil, "-v", "error", "-protocol_whitelist", "http,tcp", "-f", demuxers[kind], "-show_streams", "-show_format", "-of", "json", url)
+		text, err = t.run(ctx, t.ffprobe, "-v", "error", "-protocol_whitelist", "http,tcp", "-f", demuxers[kind], "-show_streams", "-show_format", "-of", "json", url)
 		return err
 	})
 	if err != nil {
@@ -198,6 +200,9 @@ func rateFor(num, den int) (int, int) {
 	return best[0], best[1]
 }
 
+// longest is how long a recording may be, in seconds. A small file can claim to be much longer than anybody talked, and would fill the disk.
+const longest = 6 * 3600
+
 // smallScratch is how large a file may be whose conversion is kept in memory where the system has a folder for that.
 const smallScratch = 256 << 20
 
@@ -240,6 +245,9 @@ func (t Tools) Convert(ctx context.Context, plain io.ReaderAt, size int64, dir s
 	if err != nil {
 		return err
 	}
+	if was.DurationMs > longest*1000 {
+		return unfit("the recording lasts %s s; at most %d hours are taken", inSeconds(was.DurationMs), longest/3600)
+	}
 	out, err := scratch(dir, size)
 	if err != nil {
 		return err
@@ -257,7 +265,9 @@ func (t Tools) Convert(ctx context.Context, plain io.ReaderAt, size int64, dir s
 		"-vf", "fps=" + rate + ",scale=w='min(1280,iw)':h='min(720,ih)':force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,format=yuv420p",
 		"-fps_mode", "cfr", "-r", rate,
 		"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", "23", "-maxrate", "2M", "-bufsize", "4M", "-bf", "0", "-g", strconv.Itoa((num + den - 1) / den), "-sc_threshold", "0",
-		"-threads", "1", "-c:a", "aac", "-b:a", "96k", "-ac", "2", "-ar", "48000", "-movflags", "+faststart", "-progress", "pipe:1", "-f", "mp4", "/dev/fd/3"}
+		"-threads", "1", "-c:a", "aac", "-b:a", "96k", "-ac", "2", "-ar", "48000", "-movflags", "+faststart", "-t", strconv.Itoa(longest), "-progress", "pipe:1", "-f", "mp4", "/dev/fd/3"}
+	ctx, cancel := context.WithTimeout(ctx, 4*longest*time.Second)
+	defer cancel()
 	watch := &progressText{total: was.DurationMs, tell: progress}
 	err = lend(ctx, plain, size, func(url string) error {
 		for i, a := range args {
@@ -301,7 +311,7 @@ func (t Tools) command(ctx context.Context, program string, args ...string) *exe
 }
 
 // run returns what a program prints.
-func (t Tools) run(ctx context.Context, program string, _ io.Reader, args ...string) ([]byte, error) {
+func (t Tools) run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	cmd := t.command(ctx, program, args...)
 	var b bytes.Buffer
 	cmd.Stdout = &b

@@ -17,7 +17,7 @@ import (
 
 func clip(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
+	b, err := os.ReadFile(filepath.Join("synthetic", name))
 	require.NoError(t, err)
 	return b
 }
@@ -74,6 +74,19 @@ func FuzzFacts(f *testing.F) {
 	})
 }
 
+// What is said of the synthetic clips is what ffprobe says.
+func TestSynthetic(t *testing.T) {
+	tools := needTools(t)
+	for _, c := range Synthetic() {
+		is, err := tools.Probe(t.Context(), bytes.NewReader(c.File), int64(len(c.File)))
+		require.NoError(t, err)
+		assert.InDelta(t, c.DurationMs, is.DurationMs, 30)
+		is.DurationMs = c.DurationMs
+		assert.Equal(t, c.Facts, is)
+		assert.Less(t, len(c.File), 150_000)
+	}
+}
+
 func TestRateFor(t *testing.T) {
 	for was, want := range map[[2]int][2]int{{25, 1}: {25, 1}, {2997, 100}: {30000, 1001}, {0, 0}: {25, 1}, {119880, 1000}: {60, 1}, {15, 1}: {24000, 1001}, {1000, 33}: {30, 1}, {50000, 1001}: {50, 1}} {
 		num, den := rateFor(was[0], was[1])
@@ -116,7 +129,7 @@ func TestConvert(t *testing.T) {
 func TestMetadataAreStripped(t *testing.T) {
 	tools := needTools(t)
 	marked := filepath.Join(t.TempDir(), "marked.mp4")
-	cmd := tools.command(t.Context(), tools.ffmpeg, "-nostdin", "-v", "error", "-i", filepath.Join("testdata", "two-shapes.mp4"), "-c", "copy", "-metadata", "title=Wave 2 couple 017",
+	cmd := tools.command(t.Context(), tools.ffmpeg, "-nostdin", "-v", "error", "-i", filepath.Join("synthetic", "two-shapes.mp4"), "-c", "copy", "-metadata", "title=Wave 2 couple 017",
 		"-metadata", "creation_time=2026-03-04T05:06:07Z", "-metadata", "location=+52.5200+013.4050/", "-metadata:s:v", "handler_name=SecretCam 9", "-t", "2", marked)
 	require.NoError(t, cmd.Run())
 	was, err := os.ReadFile(marked)

@@ -41,7 +41,7 @@ func filmed(t *testing.T) *study {
 
 func syntheticClip(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "media", "testdata", name))
+	b, err := os.ReadFile(filepath.Join("..", "media", "synthetic", name))
 	require.NoError(t, err)
 	return b
 }
