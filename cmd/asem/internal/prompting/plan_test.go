@@ -211,3 +211,12 @@ func TestAPlanTellsNothingOfThePartner(t *testing.T) {
 		}
 	})
 }
+
+// In Cairo clocks are put back at midnight, so that the hour before it comes twice: the first time is night already.
+func TestAnHourThatComesTwiceIsNightTheFirstTime(t *testing.T) {
+	cairo, err := time.LoadLocation("Africa/Cairo")
+	require.NoError(t, err)
+	first := firstAt(domain.NewDate(2026, time.October, 29), 23, cairo)
+	assert.Equal(t, "2026-10-29T23:00:00+03:00", first.Format(time.RFC3339))
+	assert.Equal(t, "2026-10-28T23:00:00+03:00", firstAt(domain.NewDate(2026, time.October, 28), 23, cairo).Format(time.RFC3339))
+}

@@ -22,7 +22,7 @@ type night struct {
 
 // begins returns when the night after a day begins, in a zone.
 func (n night) begins(day domain.Date, zone *time.Location) time.Time {
-	from, late := day.At(quietFrom, zone), day.At(quietLate, zone)
+	from, late := firstAt(day, quietFrom, zone), firstAt(day, quietLate, zone)
 	switch closes := n.offer.Window.Closes; {
 	case n.offer.Burst == "" || !closes.After(from) || !n.offer.Window.Opens.Before(late):
 		return from
@@ -30,6 +30,17 @@ func (n night) begins(day domain.Date, zone *time.Location) time.Time {
 		return closes
 	}
 	return late
+}
+
+// firstAt returns when a clock first shows an hour of a day: where it is put back at night, as in Cairo, it shows it twice.
+func firstAt(day domain.Date, hour int, zone *time.Location) time.Time {
+	t := day.At(hour, zone).In(zone)
+	for _, back := range []time.Duration{time.Hour, 30 * time.Minute} {
+		if before := t.Add(-back); before.Hour() == t.Hour() && before.Minute() == t.Minute() && before.Day() == t.Day() {
+			return before
+		}
+	}
+	return t
 }
 
 // around returns the night that an instant lies in or, where it is none, the next one.
