@@ -192,7 +192,7 @@ func randomHistory(t *rapid.T, steps int) *history {
 func TestRandomHistoriesReachEveryEvent(t *testing.T) {
 	reached := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		for _, at := range randomHistory(t, 150).log {
+		for _, at := range randomHistory(t, 300).log {
 			reached[at.Type]++
 		}
 	})

@@ -82,7 +82,7 @@ var poisons = []struct {
 }{
 	{name: "a damaged payload", eventType: "rating.recorded", schema: 1, payload: `{"clip":"canary-clip","val`, stops: "1 of 9", reason: "it is not JSON"},
 	{name: "a value of another kind", eventType: "rating.recorded", schema: 1, payload: `{"clip":"k1","value":"canary-value"}`, stops: "1 of 9", reason: "its field value is not a float64"},
-	{name: "a schema from the future", eventType: "rating.recorded", schema: 9, payload: healthyRating, stops: "1 of 9", reason: "rating.recorded has schema 9 and this program knows 1 to 1"},
+	{name: "a schema from the future", eventType: "rating.recorded", schema: 9, payload: healthyRating, stops: "1 of 9", reason: "rating.recorded has schema 9 and this program knows 1 to 2"},
 	{name: "an unknown type", eventType: "rating.dreamt", schema: 1, payload: `{"dream":"canary-dream"}`, stops: "9 of 9", reason: "unknown event type"},
 	{name: "a damaged record", eventType: "rating.dreamt", schema: 1, payload: `{}`, garbage: true, stops: "9 of 9", reason: "the stored record is damaged"},
 }
