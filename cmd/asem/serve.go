@@ -106,18 +106,24 @@ func demoTokens(studies ...string) (tokens, func(base string) []string) {
 	}
 }
 
-// demoStaff makes accounts for the demo, and returns how to get into them. A set-up link is a new one each time until it is used.
+// demoStaff makes accounts for the demo, and returns how to get into them. A set-up link is a new one each time until it is used. The coder gets the
+// synthetic videos of the first study for training.
 func (h *house) demoStaff(ctx context.Context, studies ...string) (func(base string) []string, error) {
 	type account struct{ name, setup string }
 	var accounts []account
-	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher, domain.ActorClinician} {
+	for _, role := range []domain.ActorRole{domain.ActorCoordinator, domain.ActorResearcher, domain.ActorCoder, domain.ActorClinician} {
 		a := account{name: "demo-" + string(role)}
 		for _, study := range studies {
-			_, setup, err := h.access.AddUser(ctx, a.name, study, role)
+			u, setup, err := h.access.AddUser(ctx, a.name, study, role)
 			if err != nil && domain.CodeOf(err) != domain.Conflict { // disabled
 				return nil, err
 			}
 			a.setup = setup
+			if role == domain.ActorCoder && err == nil && study == studies[0] {
+				if err := h.demoTraining(ctx, study, u.User); err != nil {
+					return nil, err
+				}
+			}
 		}
 		accounts = append(accounts, a)
 	}

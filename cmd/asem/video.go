@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/projections"
@@ -23,6 +25,9 @@ func (h *house) openVideos(log *slog.Logger) (err error) {
 	return err
 }
 
+// demoInteraction is the code of the interactions that the demo has videos of.
+const demoInteraction = "shapes"
+
 // demoVideos gives the first couples of the demo a synthetic video, with a clip to code.
 func (h *house) demoVideos(ctx context.Context, log *slog.Logger, study string) error {
 	if err := h.openVideos(log); err != nil {
@@ -35,7 +40,7 @@ func (h *house) demoVideos(ctx context.Context, log *slog.Logger, study string) 
 		if err != nil {
 			return err
 		}
-		const interaction = "shapes"
+		const interaction = demoInteraction
 		if len(past.Couple.Participants) == 0 || len(past.Study.Protocol.Tasks) == 0 {
 			continue
 		}
@@ -54,6 +59,39 @@ func (h *house) demoVideos(ctx context.Context, log *slog.Logger, study string) 
 		}
 		if _, err := h.videos.Keep(ctx, by, media.Couple{Study: study, Code: couple}, interaction, clip.Facts, bytes.NewReader(clip.File)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// demoTraining gives a coder the clips of the synthetic videos as training, beside criterion scores in the middle of every scale. Ratings of training
+// are no data of the couples.
+func (h *house) demoTraining(ctx context.Context, study, judge string) error {
+	if err := h.order(ctx, domain.EnlistJudge{Study: study, Judge: judge}); err != nil {
+		return err
+	}
+	for n := range 2 * len(media.Synthetic()) {
+		couple := fmt.Sprintf("%03d", n+1)
+		past, err := h.exec.Past(ctx, study, couple)
+		if err != nil {
+			return err
+		}
+		if _, there := past.Couple.VideoOf(demoInteraction); !there || len(past.Study.Protocol.Schemes) == 0 {
+			continue
+		}
+		scheme := past.Study.Protocol.Schemes[0]
+		criterion := domain.SetCriterion{Study: study, Couple: couple, Clip: demoInteraction + "-1", Scheme: scheme.Code}
+		for _, d := range scheme.Dimensions {
+			for _, r := range past.Study.Protocol.Roles {
+				criterion.Scores = append(criterion.Scores, domain.CriterionScore{Dimension: d.Code, Target: r.Role, Value: (d.Min + d.Max) / 2})
+			}
+		}
+		assignment := uuid.NewSHA1(uuid.NameSpaceURL, []byte("training "+judge+" "+couple)).String()
+		for _, c := range []domain.Command{criterion, domain.MakeAssignment{Study: study, Couple: couple, Assignment: assignment, Clip: criterion.Clip, Scheme: scheme.Code, Judge: judge, Place: n + 1,
+			Mirrored: n%2 == 1, Purpose: domain.PurposeGold, On: domain.NewDate(2026, time.January, 1)}} {
+			if err := h.order(ctx, c); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
