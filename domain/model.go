@@ -8,25 +8,26 @@ import (
 // ChangeModel is a model of change that a study has committed itself to: which model of which data. The domain keeps it; what the
 // fields mean is the engine's affair.
 type ChangeModel struct {
-	Name             string    `json:"name"`  // unique among the study's models
-	Frame            string    `json:"frame"` // "waves" or "diary"
-	Kind             string    `json:"kind"`
-	Outcome          string    `json:"outcome"`
-	Exchangeable     bool      `json:"exchangeable,omitempty"`
-	Time             string    `json:"time"`
-	Fixed            string    `json:"fixed,omitempty"`
-	Random           string    `json:"random,omitempty"`
-	Contrasts        string    `json:"contrasts,omitempty"`
-	ResidualVariance string    `json:"residualVariance,omitempty"`
-	CrossPartner     bool      `json:"crossPartner,omitempty"`
-	Serial           string    `json:"serial,omitempty"`
-	Predictors       []string  `json:"predictors,omitempty"`
-	Pooled           bool      `json:"pooled,omitempty"`
-	CompletePairs    bool      `json:"completePairs,omitempty"`
-	Occasions        []float64 `json:"occasions,omitempty"`
-	Method           string    `json:"method,omitempty"`
-	DF               string    `json:"df,omitempty"`
-	Level            float64   `json:"level,omitempty"`
+	Name             string             `json:"name"`  // unique among the study's models
+	Frame            string             `json:"frame"` // "waves" or "diary"
+	Kind             string             `json:"kind"`
+	Outcome          string             `json:"outcome"`
+	Exchangeable     bool               `json:"exchangeable,omitempty"`
+	Time             string             `json:"time"`
+	Fixed            string             `json:"fixed,omitempty"`
+	Random           string             `json:"random,omitempty"`
+	Contrasts        string             `json:"contrasts,omitempty"`
+	ResidualVariance string             `json:"residualVariance,omitempty"`
+	CrossPartner     bool               `json:"crossPartner,omitempty"`
+	Serial           string             `json:"serial,omitempty"`
+	Predictors       []string           `json:"predictors,omitempty"`
+	Reliability      map[string]float64 `json:"reliability,omitempty"` // of predictors that are measured with error
+	Pooled           bool               `json:"pooled,omitempty"`
+	CompletePairs    bool               `json:"completePairs,omitempty"`
+	Occasions        []float64          `json:"occasions,omitempty"`
+	Method           string             `json:"method,omitempty"`
+	DF               string             `json:"df,omitempty"`
+	Level            float64            `json:"level,omitempty"`
 }
 
 // ModelRegistered: the study follows a model of change from now on; one of the same name is replaced.
@@ -81,6 +82,9 @@ func (m ChangeModel) check() error {
 		k.that(len(text) <= 4096, path, "there are %d bytes; at most 4096 are taken", len(text))
 	}
 	k.that(len(m.Predictors) <= 100 && len(m.Occasions) <= 1000, "predictors", "there are too many predictors or occasions")
+	for name, r := range m.Reliability {
+		k.that(finite(r) && r > 0 && r <= 1, "reliability."+name, "the reliability is %v; expected more than 0 and at most 1", r)
+	}
 	for i, x := range m.Occasions {
 		k.that(finite(x), fmt.Sprintf("occasions[%d]", i), "it is not a finite number")
 	}

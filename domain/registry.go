@@ -28,7 +28,7 @@ var eventTypes = []EventType{
 	eventType[StudyCreated]("study.created", 1),
 	eventType[InstrumentRegistered]("instrument.registered", 1),
 	eventType[ProtocolPublished]("protocol.published", 2),
-	eventType[ModelRegistered]("model.registered", 1),
+	eventType[ModelRegistered]("model.registered", 2),
 	eventType[ModelRetired]("model.retired", 1),
 	eventType[RandomisationSeeded]("randomisation.seeded", 1),
 	eventType[PlaceTaken]("place.taken", 1),

@@ -15,6 +15,7 @@ var upcasters = map[string]map[int]upcaster{
 	"consent.given":      {1: asItWas},
 	"diary.submitted":    {1: asItWas},
 	"rating.recorded":    {1: asItWas},
+	"model.registered":   {1: asItWas},
 }
 
 // asItWas is the step to a schema that only added fields which may be absent. The schema was raised so that a program which does not know

@@ -33,9 +33,10 @@ type ModelSpec struct {
 	CrossPartner     bool   // MixedKind
 	Serial           string // MixedKind: "none", "ar1" or "car1"
 
-	Predictors    []string // named models
-	Pooled        bool     // named models: equal effects for both roles
-	CompletePairs bool     // named models: leave out occasions at which a partner's row is incomplete
+	Predictors    []string           // named models
+	Reliability   map[string]float64 // named models: of predictors that are measured with error
+	Pooled        bool               // named models: equal effects for both roles
+	CompletePairs bool               // named models: leave out occasions at which a partner's row is incomplete
 
 	Occasions []float64 // keep only these values of Time; empty keeps all
 	Method    string    // "ML" or "REML"; empty: REML
@@ -111,7 +112,7 @@ func (s ModelSpec) told(err error) error {
 func (s ModelSpec) Check() error {
 	mixedOnly := map[string]bool{"fixed": s.Fixed != "", "random": s.Random != "", "person": s.Person != "", "site": s.Site != "", "contrasts": s.Contrasts != "",
 		"residual": s.ResidualVariance != "" || s.CrossPartner || (s.Serial != "" && s.Serial != string(mixed.SerialNone))}
-	namedOnly := map[string]bool{"predictors": len(s.Predictors) > 0, "pooled": s.Pooled, "missing": s.CompletePairs}
+	namedOnly := map[string]bool{"predictors": len(s.Predictors) > 0, "reliability": len(s.Reliability) > 0, "pooled": s.Pooled, "missing": s.CompletePairs}
 	refused, others := mixedOnly, "models given by formulas (kind: "+MixedKind+")"
 	if s.Kind == MixedKind {
 		refused, others = namedOnly, "models by name, such as growth"
@@ -200,7 +201,7 @@ func (s ModelSpec) named() (apim.Spec, error) {
 		return apim.Spec{}, &apim.SpecError{Field: "kind", Message: fmt.Sprintf("is %q; expected one of %s", s.Kind, strings.Join(names, ", "))}
 	}
 	return apim.Spec{
-		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Role: s.Role, Time: s.Time, Predictors: s.Predictors, Pooled: s.Pooled,
+		Kind: s.Kind, Outcome: s.Outcome, Couple: s.Couple, Role: s.Role, Time: s.Time, Predictors: s.Predictors, Reliability: s.Reliability, Pooled: s.Pooled,
 		Occasions: s.Occasions, CompletePairs: s.CompletePairs, Method: mixed.Method(s.Method), DF: mixed.DF(s.DF), Level: s.Level,
 	}, nil
 }

@@ -174,7 +174,7 @@ func (l *Live) fit(ctx context.Context, m RegisteredModel, s *liveStudy, began t
 // SpecOf returns the spec of a registered model. Its columns are those of the study's data.
 func SpecOf(m domain.ChangeModel) ModelSpec {
 	s := ModelSpec{Kind: m.Kind, Outcome: m.Outcome, Couple: "couple", Role: "role", Time: m.Time, Fixed: m.Fixed, Random: m.Random, Contrasts: m.Contrasts, ResidualVariance: m.ResidualVariance,
-		CrossPartner: m.CrossPartner, Serial: m.Serial, Predictors: m.Predictors, Pooled: m.Pooled, CompletePairs: m.CompletePairs, Occasions: m.Occasions,
+		CrossPartner: m.CrossPartner, Serial: m.Serial, Predictors: m.Predictors, Reliability: m.Reliability, Pooled: m.Pooled, CompletePairs: m.CompletePairs, Occasions: m.Occasions,
 		Method: m.Method, DF: m.DF, Level: m.Level}
 	if m.Exchangeable {
 		s.Person, s.Role = "person", ""

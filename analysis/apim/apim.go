@@ -17,6 +17,9 @@ type Spec struct {
 	Role       string   // column that tells the partners apart
 	Time       string   // numeric column: the occasion, in the unit of slopes
 	Predictors []string // numeric columns, each with an actor and a partner effect
+	// Reliability of predictors that are measured with error, such as judges' means, in (0, 1]: effects are then those of what was measured, without
+	// the error. Predictors that are not named count as measured without.
+	Reliability map[string]float64
 	// Pooled makes the effects of both roles equal; intercepts, slopes and variances stay by role.
 	Pooled bool
 	// Occasions keeps only rows with these values of Time; empty keeps all.

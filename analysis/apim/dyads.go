@@ -118,6 +118,9 @@ func newDyads(f *frame.Frame, s Spec) (*dyads, error) {
 	if len(d.roles) != 2 {
 		return nil, &SpecError{"role", fmt.Sprintf("has the values %s; an actor-partner model needs two", strings.Join(d.roles, ", "))}
 	}
+	if err := d.calibrate(); err != nil {
+		return nil, err
+	}
 	d.centre()
 	return d, nil
 }

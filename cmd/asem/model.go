@@ -56,7 +56,7 @@ func (c *modelRegisterCmd) Run(ctx context.Context, io streams) error {
 // registered returns the spec as a study keeps it. Columns that every study's data have need not be named.
 func (s modelSpec) registered(name, frame string) (domain.ChangeModel, error) {
 	m := domain.ChangeModel{Name: name, Frame: frame, Kind: s.Kind, Outcome: s.Outcome, Time: s.Time, Fixed: s.Fixed, Random: s.Random, Contrasts: s.Contrasts, ResidualVariance: s.Residual.Variance,
-		CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial, Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves,
+		CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial, Predictors: s.Predictors, Reliability: s.Reliability, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves,
 		Method: s.Method, DF: s.DF, Level: s.Level, Exchangeable: s.Person != "" && s.Role == ""}
 	if m.Time == "" {
 		m.Time = s.Wave

@@ -18,22 +18,24 @@ import (
 
 // modelSpec is a model as a researcher writes it in YAML. Which fields count depends on the kind.
 type modelSpec struct {
-	Kind       string    `yaml:"kind"`
-	Outcome    string    `yaml:"outcome"`
-	Site       string    `yaml:"site"` // mixed: what couples are nested in
-	Couple     string    `yaml:"couple"`
-	Person     string    `yaml:"person"`
-	Role       string    `yaml:"role"`
-	Time       string    `yaml:"time"`
-	Wave       string    `yaml:"wave"`       // named kinds: the same as time
-	Fixed      string    `yaml:"fixed"`      // mixed
-	Random     string    `yaml:"random"`     // mixed
-	Contrasts  string    `yaml:"contrasts"`  // mixed: treatment (default) or sum
-	Predictors []string  `yaml:"predictors"` // named kinds
-	Pooled     bool      `yaml:"pooled"`     // named kinds
-	Waves      []float64 `yaml:"waves"`      // keeps only these values of time
-	Missing    string    `yaml:"missing"`    // named kinds: row (default) or pair
-	Residual   struct {
+	Kind       string   `yaml:"kind"`
+	Outcome    string   `yaml:"outcome"`
+	Site       string   `yaml:"site"` // mixed: what couples are nested in
+	Couple     string   `yaml:"couple"`
+	Person     string   `yaml:"person"`
+	Role       string   `yaml:"role"`
+	Time       string   `yaml:"time"`
+	Wave       string   `yaml:"wave"`       // named kinds: the same as time
+	Fixed      string   `yaml:"fixed"`      // mixed
+	Random     string   `yaml:"random"`     // mixed
+	Contrasts  string   `yaml:"contrasts"`  // mixed: treatment (default) or sum
+	Predictors []string `yaml:"predictors"` // named kinds
+	Pooled     bool     `yaml:"pooled"`     // named kinds
+	// Reliability of predictors that are measured with error; named kinds.
+	Reliability map[string]float64 `yaml:"reliability"`
+	Waves       []float64          `yaml:"waves"`   // keeps only these values of time
+	Missing     string             `yaml:"missing"` // named kinds: row (default) or pair
+	Residual    struct {
 		Variance     string `yaml:"variance"`
 		CrossPartner bool   `yaml:"cross_partner"`
 		Serial       string `yaml:"serial"`
@@ -118,6 +120,6 @@ func (s modelSpec) asked() projections.ModelSpec {
 	return projections.ModelSpec{
 		Kind: s.Kind, Outcome: s.Outcome, Site: s.Site, Couple: s.Couple, Person: s.Person, Role: s.Role, Time: time, Fixed: s.Fixed, Random: s.Random, Contrasts: s.Contrasts,
 		ResidualVariance: s.Residual.Variance, CrossPartner: s.Residual.CrossPartner, Serial: s.Residual.Serial,
-		Predictors: s.Predictors, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves, Method: s.Method, DF: s.DF, Level: s.Level,
+		Predictors: s.Predictors, Reliability: s.Reliability, Pooled: s.Pooled, CompletePairs: s.Missing == "pair", Occasions: s.Waves, Method: s.Method, DF: s.DF, Level: s.Level,
 	}
 }

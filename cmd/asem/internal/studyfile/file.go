@@ -81,23 +81,24 @@ type compensation struct {
 
 // analysis is a [domain.ChangeModel] with the keys of a spec for asem fit.
 type analysis struct {
-	Name         string    `yaml:"name"`
-	Data         string    `yaml:"data"` // "waves" or "diary"
-	Kind         string    `yaml:"kind"`
-	Outcome      string    `yaml:"outcome"`
-	Exchangeable bool      `yaml:"exchangeable,omitempty"`
-	Time         string    `yaml:"time,omitempty"` // absent: time of waves, day of diaries
-	Fixed        string    `yaml:"fixed,omitempty"`
-	Random       string    `yaml:"random,omitempty"`
-	Contrasts    string    `yaml:"contrasts,omitempty"`
-	Predictors   []string  `yaml:"predictors,omitempty"`
-	Pooled       bool      `yaml:"pooled,omitempty"`
-	Waves        []float64 `yaml:"waves,omitempty"`
-	Missing      string    `yaml:"missing,omitempty"` // "row" or "pair"
-	Residual     *residual `yaml:"residual,omitempty"`
-	Method       string    `yaml:"method,omitempty"`
-	DF           string    `yaml:"df,omitempty"`
-	Level        float64   `yaml:"level,omitempty"`
+	Name         string             `yaml:"name"`
+	Data         string             `yaml:"data"` // "waves" or "diary"
+	Kind         string             `yaml:"kind"`
+	Outcome      string             `yaml:"outcome"`
+	Exchangeable bool               `yaml:"exchangeable,omitempty"`
+	Time         string             `yaml:"time,omitempty"` // absent: time of waves, day of diaries
+	Fixed        string             `yaml:"fixed,omitempty"`
+	Random       string             `yaml:"random,omitempty"`
+	Contrasts    string             `yaml:"contrasts,omitempty"`
+	Predictors   []string           `yaml:"predictors,omitempty"`
+	Reliability  map[string]float64 `yaml:"reliability,omitempty"`
+	Pooled       bool               `yaml:"pooled,omitempty"`
+	Waves        []float64          `yaml:"waves,omitempty"`
+	Missing      string             `yaml:"missing,omitempty"` // "row" or "pair"
+	Residual     *residual          `yaml:"residual,omitempty"`
+	Method       string             `yaml:"method,omitempty"`
+	DF           string             `yaml:"df,omitempty"`
+	Level        float64            `yaml:"level,omitempty"`
 }
 
 type residual struct {

@@ -111,7 +111,7 @@ func refsOf(s *domain.Study, code string) (list []domain.InstrumentRef) {
 
 func analysisOf(m domain.ChangeModel) analysis {
 	a := analysis{Name: m.Name, Data: m.Frame, Kind: m.Kind, Outcome: m.Outcome, Exchangeable: m.Exchangeable, Fixed: m.Fixed, Random: m.Random, Contrasts: m.Contrasts,
-		Predictors: m.Predictors, Pooled: m.Pooled, Waves: m.Occasions, Method: m.Method, DF: m.DF, Level: m.Level}
+		Predictors: m.Predictors, Reliability: m.Reliability, Pooled: m.Pooled, Waves: m.Occasions, Method: m.Method, DF: m.DF, Level: m.Level}
 	if m.Time != defaultTime[m.Frame] {
 		a.Time = m.Time
 	}

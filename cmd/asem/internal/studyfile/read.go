@@ -383,7 +383,7 @@ func (r *reader) analyses() {
 	for i, a := range r.file.Analyses {
 		at := yamltext.Element("analyses", i)
 		m := domain.ChangeModel{Name: a.Name, Frame: a.Data, Kind: a.Kind, Outcome: a.Outcome, Exchangeable: a.Exchangeable, Time: a.Time, Fixed: a.Fixed, Random: a.Random,
-			Contrasts: a.Contrasts, Predictors: a.Predictors, Pooled: a.Pooled, CompletePairs: a.Missing == "pair", Occasions: a.Waves, Method: a.Method, DF: a.DF, Level: a.Level}
+			Contrasts: a.Contrasts, Predictors: a.Predictors, Reliability: a.Reliability, Pooled: a.Pooled, CompletePairs: a.Missing == "pair", Occasions: a.Waves, Method: a.Method, DF: a.DF, Level: a.Level}
 		if m.Time == "" {
 			m.Time = defaultTime[a.Data]
 		}
