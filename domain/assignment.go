@@ -515,16 +515,9 @@ type AdjudicateRating struct {
 func (c AdjudicateRating) Target() Target { return Target{c.Study, c.Couple} }
 
 func (c AdjudicateRating) decide(p Past) ([]Event, error) {
-	if err := p.needCouple(); err != nil {
-		return nil, err
-	}
-	s, err := p.needScheme(c.Scheme)
+	s, cut, err := p.needClip(c.Scheme, c.Clip)
 	if err != nil {
 		return nil, err
-	}
-	cut, ok := p.Couple.clips[c.Clip]
-	if !ok {
-		return nil, refuse(NotFound, "clip", "there is no clip %q", c.Clip)
 	}
 	var k checks
 	k.add(p.checkPlace(s, cut, "rating", c.Dimension, c.Rated, c.Unit))

@@ -200,6 +200,22 @@ func (p Past) needScheme(code string) (CodingScheme, error) {
 	return s, nil
 }
 
+// needClip finds a clip of the couple and the scheme by which it is rated.
+func (p Past) needClip(scheme, code string) (CodingScheme, clip, error) {
+	if err := p.needCouple(); err != nil {
+		return CodingScheme{}, clip{}, err
+	}
+	s, err := p.needScheme(scheme)
+	if err != nil {
+		return CodingScheme{}, clip{}, err
+	}
+	cut, ok := p.Couple.clips[code]
+	if !ok {
+		return CodingScheme{}, clip{}, refuse(NotFound, "clip", "there is no clip %q", code)
+	}
+	return s, cut, nil
+}
+
 // EnlistJudge lets somebody code for the study.
 type EnlistJudge struct{ Study, Judge string }
 
@@ -372,16 +388,9 @@ type SetCriterion struct {
 func (c SetCriterion) Target() Target { return Target{c.Study, c.Couple} }
 
 func (c SetCriterion) decide(p Past) ([]Event, error) {
-	if err := p.needCouple(); err != nil {
-		return nil, err
-	}
-	s, err := p.needScheme(c.Scheme)
+	s, cut, err := p.needClip(c.Scheme, c.Clip)
 	if err != nil {
 		return nil, err
-	}
-	cut, ok := p.Couple.clips[c.Clip]
-	if !ok {
-		return nil, refuse(NotFound, "clip", "there is no clip %q", c.Clip)
 	}
 	var k checks
 	k.that(s.Unit == UnitClip || s.Unit == UnitInterval, "scheme", "gold clips are for schemes that rate whole clips or intervals, and scheme %s rates by %s", c.Scheme, s.Unit)

@@ -150,7 +150,7 @@ type builder struct {
 func (b *builder) need(field, name string) (frame.Column, error) {
 	c, ok := b.f.Column(name)
 	if !ok {
-		return c, &SpecError{field, fmt.Sprintf("names %q, which is not a column%s; the columns are %s", name, nearest(name, b.f.Names()), strings.Join(b.f.Names(), ", "))}
+		return c, &SpecError{field, fmt.Sprintf("names %q, which is not a column%s; the columns are %s", name, frame.Suggest(name, b.f.Names()), strings.Join(b.f.Names(), ", "))}
 	}
 	return c, nil
 }

@@ -96,7 +96,7 @@ func (e *evaluator) factor(v *variable) (*variable, error) {
 		c, ok = e.f.Column(n.args[0].text)
 	}
 	if !ok {
-		return nil, formulaError(e.src, v.node.at, "new data need a column named %q%s", v.name, nearest(v.name, e.f.Names()))
+		return nil, formulaError(e.src, v.node.at, "new data need a column named %q%s", v.name, frame.Suggest(v.name, e.f.Names()))
 	}
 	out := &variable{node: v.node, name: v.name, levels: v.levels, isRole: v.isRole, codes: make([]int, c.Len())}
 	for r := range out.codes {

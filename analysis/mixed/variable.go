@@ -144,7 +144,7 @@ func (e *evaluator) variable(n *node) (*variable, error) {
 func (e *evaluator) column(n *node) (frame.Column, error) {
 	c, ok := e.f.Column(n.text)
 	if !ok {
-		return c, formulaError(e.src, n.at, "there is no column %q%s", n.text, nearest(n.text, e.f.Names()))
+		return c, formulaError(e.src, n.at, "there is no column %q%s", n.text, frame.Suggest(n.text, e.f.Names()))
 	}
 	return c, nil
 }
@@ -257,7 +257,7 @@ func (e *evaluator) call(n *node) ([]float64, error) {
 	}
 	known := []string{"I", "abs", "between", "exp", "factor", "lag", "log", "partner", "poly", "scale", "sqrt", "within"}
 	if !slices.Contains(known, n.text) {
-		return nil, formulaError(e.src, n.at, "there is no function %q%s", n.text, nearest(n.text, known))
+		return nil, formulaError(e.src, n.at, "there is no function %q%s", n.text, frame.Suggest(n.text, known))
 	}
 	if err := e.arguments(n, most); err != nil {
 		return nil, err
@@ -508,38 +508,4 @@ func (e *evaluator) recurrence(n *node, x []float64, k int) ([]float64, error) {
 		out = append(out, alpha, beta, norm(next))
 	}
 	return out, nil
-}
-
-// nearest suggests the name that differs least, if one is near.
-func nearest(name string, names []string) string {
-	best, least := "", len(name)/2+1
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + strconv.Quote(best) + "?"
-}
-
-// distance counts the single-character edits between two texts (Levenshtein 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		above := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := above
-			if a[i] != b[j] {
-				d = min(above, row[j], row[j+1]) + 1
-			}
-			above, row[j+1] = row[j+1], d
-		}
-	}
-	return row[len(b)]
 }

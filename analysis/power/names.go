@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"asem/analysis/frame"
 )
 
 // alias returns a parameter's name without the levels of the role: "role:time" for "roleman:time", "sd(residual)" for "sd(residual, man)". Correlations have one only if
@@ -72,7 +74,7 @@ func assign(names []string, values map[string]float64, role string, levels []str
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if !used[key] {
-			return nil, wrong(fmt.Sprintf("is no %s of the model%s; there are %s", what, nearest(key, known), strings.Join(names, ", ")), path, key)
+			return nil, wrong(fmt.Sprintf("is no %s of the model%s; there are %s", what, frame.Suggest(key, known), strings.Join(names, ", ")), path, key)
 		}
 	}
 	return out, nil
@@ -92,44 +94,9 @@ func chosen(names, list []string, role string, levels []string) ([]int, error) {
 			}
 		}
 		if len(at) == before {
-			return nil, wrong(fmt.Sprintf("is %q, which is no fixed effect of the model%s; there are %s", key, nearest(key, known), strings.Join(names, ", ")), "interest", strconv.Itoa(i))
+			return nil, wrong(fmt.Sprintf("is %q, which is no fixed effect of the model%s; there are %s", key, frame.Suggest(key, known), strings.Join(names, ", ")), "interest", strconv.Itoa(i))
 		}
 	}
 	slices.Sort(at)
 	return slices.Compact(at), nil
-}
-
-// nearest suggests the known name that is most like another, if one is.
-func nearest(name string, known []string) string {
-	best, least := "", len(name)/2+1
-	for _, k := range known {
-		if d := distance(name, k); d < least {
-			best, least = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + strconv.Quote(best) + "?"
-}
-
-// distance counts the single-character edits between two texts (Levenshtein 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -260,16 +260,13 @@ func (s *server) changeCouple(w http.ResponseWriter, r *http.Request, u access.S
 	if err == nil {
 		_, err = s.Executor.ExecuteAll(r.Context(), uuid.New(), s.staffOrders(u, domain.ActorCoordinator, commands...))
 	}
-	status := http.StatusOK
+	status := statusOf(err)
+	if status >= http.StatusInternalServerError {
+		s.failed(w, err)
+		return
+	}
 	if err != nil {
 		done = ""
-		switch status = http.StatusUnprocessableEntity; domain.CodeOf(err) {
-		case domain.Internal, domain.Unavailable:
-			s.failed(w, err)
-			return
-		case domain.Conflict, domain.Forbidden:
-			status = http.StatusConflict
-		}
 	} else if fresh, protocol, e := s.Board.Couple(r.Context(), study, c.Code); e == nil {
 		s.showCouple(w, r, u, study, fresh, protocol, status, done, nil)
 		return

@@ -347,19 +347,32 @@ func (s *server) couple(w http.ResponseWriter, r *http.Request, u access.Staff, 
 
 // refuse answers what was asked of a study and cannot be done, with everything that is to be mended.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, u access.Staff, study string, err error) {
-	status := http.StatusUnprocessableEntity
-	switch domain.CodeOf(err) {
-	case domain.Internal, domain.Unavailable:
+	status := statusOf(err)
+	if status >= http.StatusInternalServerError {
 		s.failed(w, err)
 		return
-	case domain.NotFound:
-		status = http.StatusNotFound
-	case domain.Conflict, domain.Forbidden:
-		status = http.StatusConflict
 	}
 	p := s.ofStudyPage(r, u, study)
 	p.Mends = mends(err)
 	s.staffPage(w, status, "refused.html", "Not done", u.Name, p)
+}
+
+// statusOf is the HTTP status of what came of what was asked; one of 500 and more is a failure of ours.
+func statusOf(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	switch domain.CodeOf(err) {
+	case domain.Invalid:
+		return http.StatusUnprocessableEntity
+	case domain.NotFound:
+		return http.StatusNotFound
+	case domain.Conflict, domain.Forbidden:
+		return http.StatusConflict
+	case domain.Limited:
+		return http.StatusLocked
+	}
+	return http.StatusServiceUnavailable
 }
 
 // mends lists what is wrong, a sentence each.

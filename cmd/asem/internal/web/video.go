@@ -221,30 +221,15 @@ func (s *server) answerVideos(w http.ResponseWriter, r *http.Request, u access.S
 		s.failed(w, err)
 		return
 	}
-	status := http.StatusOK
+	status := statusOf(problem)
 	if problem != nil {
-		if status = statusOf(problem); status >= 500 && domain.CodeOf(problem) == domain.Internal {
+		if domain.CodeOf(problem) == domain.Internal {
 			s.failed(w, problem)
 			return
 		}
 		done = ""
 	}
 	s.showVideos(w, r, u, study, couple, past, status, done, problem)
-}
-
-// statusOf is the HTTP status of what was refused.
-func statusOf(err error) int {
-	switch domain.CodeOf(err) {
-	case domain.Invalid:
-		return http.StatusUnprocessableEntity
-	case domain.NotFound:
-		return http.StatusNotFound
-	case domain.Conflict, domain.Forbidden:
-		return http.StatusConflict
-	case domain.Limited:
-		return http.StatusLocked
-	}
-	return http.StatusServiceUnavailable
 }
 
 // freeCode is a code that no interaction or clip of the couple has.
