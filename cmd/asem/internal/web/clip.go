@@ -20,7 +20,7 @@ type clipBody struct {
 	Places               []clipPlace
 }
 
-type clipJudge struct{ Name, Comment string }
+type clipJudge struct{ Name, Comment, Assignment string }
 
 type clipPlace struct {
 	Name, Title         string
@@ -136,7 +136,7 @@ func (s *server) showClip(w http.ResponseWriter, r *http.Request, u access.Staff
 				name = x.Name
 			}
 		}
-		b.Judges = append(b.Judges, clipJudge{name, a.Comment})
+		b.Judges = append(b.Judges, clipJudge{name, a.Comment, a.ID})
 	}
 	for _, x := range places(c, scheme, k) {
 		p := clipPlace{Name: x.name(), Title: labels[x.target] + ", " + x.dimension.Title, Min: x.dimension.Min, Max: x.dimension.Max, Step: x.dimension.Step}
@@ -186,7 +186,7 @@ func valueAt(a projections.CodingWork, x clipSlot) string {
 	return "–"
 }
 
-// changeClip sets criterion scores, or settles on values where judges differ.
+// changeClip sets criterion scores, settles on values where judges differ, or corrects what a judge has mistyped.
 func (s *server) changeClip(w http.ResponseWriter, r *http.Request, u access.Staff, study string) {
 	if !readForm(w, r) {
 		return
@@ -200,10 +200,17 @@ func (s *server) changeClip(w http.ResponseWriter, r *http.Request, u access.Sta
 	var commands []domain.Command
 	var err error
 	criterion := domain.SetCriterion{Study: study, Couple: k.Couple, Clip: k.Clip, Scheme: scheme.Code}
-	if do != "criterion" && do != "adjudicate" {
+	if do != "criterion" && do != "adjudicate" && do != "correct" {
 		s.noSuchStaffPage(w, r, u)
 		return
 	}
+	var mistyped projections.CodingWork // whose ratings are corrected
+	for _, a := range c.Work {
+		if do == "correct" && a.ID == f.Get("assignment") && a.Couple == k.Couple && a.Clip == k.Clip && k.Revealed(scheme.Code) {
+			mistyped = a
+		}
+	}
+	var corrections []domain.Command
 	for _, x := range places(c, scheme, k) {
 		text := strings.TrimSpace(f.Get(x.name()))
 		if text == "" {
@@ -216,6 +223,8 @@ func (s *server) changeClip(w http.ResponseWriter, r *http.Request, u access.Sta
 		}
 		criterion.Scores = append(criterion.Scores, domain.CriterionScore{Dimension: x.dimension.Code, Target: x.target, Unit: x.unit, Value: v})
 		commands = append(commands, domain.AdjudicateRating{Study: study, Couple: k.Couple, Clip: k.Clip, Scheme: scheme.Code, Dimension: x.dimension.Code, Rated: x.target, Unit: x.unit, Value: v, Reason: strings.TrimSpace(f.Get("reason"))})
+		corrections = append(corrections, domain.CorrectRating{Study: study, Couple: k.Couple, Clip: k.Clip, Judge: mistyped.Judge, Scheme: scheme.Code, Dimension: x.dimension.Code, Rated: x.target, Unit: x.unit,
+			Assignment: mistyped.ID, Value: v, Reason: strings.TrimSpace(f.Get("reason"))})
 	}
 	switch {
 	case do == "criterion":
@@ -225,6 +234,10 @@ func (s *server) changeClip(w http.ResponseWriter, r *http.Request, u access.Sta
 				err = &domain.Error{Code: domain.Conflict, Path: "clip", Message: "the clip is rated for the study; a gold clip has to be another"}
 			}
 		}
+	case do == "correct" && mistyped.ID == "" && err == nil:
+		err = &domain.Error{Code: domain.Invalid, Path: "assignment", Message: "choose the judge whose ratings are to be corrected"}
+	case do == "correct":
+		commands, done = corrections, "The ratings were corrected. What was given first stays in the log."
 	case len(commands) == 0 && err == nil:
 		err = &domain.Error{Code: domain.Invalid, Path: "value", Message: "there is no value"}
 	default:

@@ -131,6 +131,7 @@ func TestRatingsAreSeenWhenAllJudgesHaveSubmitted(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, cy.get(first).status, "another's assignment")
 	assert.Equal(t, http.StatusNotFound, cy.post(first+"/draft", nil).status)
 	assert.Equal(t, http.StatusConflict, ana.post(clip, url.Values{"do": {"adjudicate"}, "caring.A.0": {"4"}, "reason": {"early"}}).status)
+	assert.Equal(t, http.StatusUnprocessableEntity, ana.post(clip, url.Values{"do": {"correct"}, "assignment": {strings.TrimPrefix(first, "/code/")}, "understanding.A.0": {"4"}, "reason": {"early"}}).status)
 	second := rate(cy, "5", "1")
 	page = ana.get(clip)
 	assert.Contains(t, page.body, "said by 7")
@@ -147,6 +148,11 @@ func TestRatingsAreSeenWhenAllJudgesHaveSubmitted(t *testing.T) {
 	done := ana.post(clip, url.Values{"do": {"adjudicate"}, "understanding.A.0": {"6"}, "reason": {"seen together"}})
 	require.Equal(t, 200, done.status, done.body)
 	assert.Contains(t, done.body, "6: seen together")
+	rated := one.Ratings[0]
+	mend := url.Values{"do": {"correct"}, "assignment": {one.ID}, rated.Dimension + "." + string(rated.Target) + ".0": {"4"}, "reason": {"mistyped"}}
+	assert.Contains(t, ana.post(clip, mend).body, "4, corrected: mistyped")
+	mend.Del("assignment")
+	assert.Contains(t, ana.post(clip, mend).body, "Choose the judge")
 	overview := ana.get(desk)
 	assert.Contains(t, overview.body, "2 of 2 judges submitted")
 	assert.Regexp(t, `bo and cy|cy and bo`, overview.body)
