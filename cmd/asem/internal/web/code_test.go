@@ -97,7 +97,7 @@ func TestRatingsAreSeenWhenAllJudgesHaveSubmitted(t *testing.T) {
 	for _, name := range []string{"bo", "cy"} {
 		require.Contains(t, ana.post(desk, url.Values{"do": {"enlist"}, "judge": {s.userOf(name)}}).body, "The coder was enlisted")
 	}
-	assert.Equal(t, http.StatusUnprocessableEntity, ana.post(desk, url.Values{"do": {"enlist"}, "judge": {"J9"}}).status)
+	assert.Equal(t, http.StatusNotFound, ana.post(desk, url.Values{"do": {"enlist"}, "judge": {"J9"}}).status)
 	require.Contains(t, ana.post(desk, url.Values{"do": {"plan"}}).body, "2 assignments were made")
 	require.Contains(t, ana.post(desk, url.Values{"do": {"plan"}}).body, "0 assignments were made")
 	clip := clipLink.FindStringSubmatch(ana.get(desk).body)[1]
