@@ -39,7 +39,7 @@ func settles(t *testing.T, ctx context.Context, expression string) {
 	require.Eventually(t, func() bool {
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+") && document.readyState === 'complete'"))
 		return err == nil && ok
-	}, 20*time.Second, 20*time.Millisecond, expression)
+	}, 60*time.Second, 20*time.Millisecond, expression)
 }
 
 // From the link that asem user add prints to the second sign-in, with script and without.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -174,9 +175,11 @@ func (p *phone) script(statements string) { value[bool](p, "(() => {"+statements
 // wait waits until an expression of the page is true.
 func (p *phone) wait(expression string) {
 	p.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(45 * time.Second)
 	for {
-		v, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`Boolean(`+expression+`)`))
+		ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`Boolean(`+expression+`)`))
+		cancel()
 		if err == nil && v {
 			return
 		}
@@ -195,15 +198,22 @@ func (p *phone) shows(text string) {
 	p.wait(fmt.Sprintf("document.body?.innerText.includes(%q)", text))
 }
 
+// within does something, and gives up after a while.
+func (p *phone) within(d time.Duration, what step) error {
+	ctx, cancel := context.WithTimeout(p.ctx, d)
+	defer cancel()
+	return chromedp.Do(ctx, what)
+}
+
 // open goes to a page and waits until its scripts are ready.
 func (p *phone) open(path string) {
 	p.t.Helper()
-	err := chromedp.Do(p.ctx, chromedp.Navigate(p.s.base+path))
-	for range 3 { // the page before may have been on its way to another one
-		if err == nil || !strings.Contains(err.Error(), "ERR_ABORTED") {
+	var err error
+	for range 4 { // the page before may have been on its way to another one, and a busy browser now and then forgets to say that it has arrived
+		err = p.within(20*time.Second, chromedp.Navigate(p.s.base+path))
+		if err == nil || !strings.Contains(err.Error(), "ERR_ABORTED") && !errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
-		err = chromedp.Do(p.ctx, chromedp.Navigate(p.s.base+path))
 	}
 	if err != nil {
 		p.fail(err)
@@ -233,7 +243,7 @@ func (p *phone) tap(selector string) {
 			p.do(chromedp.MouseClickXY(at[0], at[1]))
 			return
 		}
-		if time.Since(begin) > 15*time.Second {
+		if time.Since(begin) > 45*time.Second {
 			p.fail(fmt.Errorf("nothing to tap at %s: %w", selector, err))
 		}
 	}
@@ -298,7 +308,7 @@ func (p *phone) patiently(what step) {
 	p.t.Helper()
 	var err error
 	for begin := time.Now(); time.Since(begin) < waitTime; time.Sleep(pollTime) {
-		ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+		ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
 		err = chromedp.Do(ctx, what)
 		cancel()
 		if err == nil {
@@ -329,7 +339,7 @@ func (p *phone) kept() (keys, drafts, queue int) {
 
 // How long tests wait for what happens in the background, and how often they look.
 const (
-	waitTime = 10 * time.Second
+	waitTime = 45 * time.Second
 	pollTime = 20 * time.Millisecond
 )
 

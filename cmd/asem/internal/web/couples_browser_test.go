@@ -40,7 +40,10 @@ func TestEveryPageOfCoordinatorsAndClinicians(t *testing.T) {
 	}
 	s.clock.set(on(2, 20, 0))
 	p := s.phone()
-	open := func(path string) { t.Helper(); p.do(chromedp.Navigate(s.base + path)) }
+	open := func(path string) {
+		t.Helper()
+		p.patiently(chromedp.Navigate(s.base + path))
+	}
 	look := func(name string) {
 		t.Helper()
 		assert.Empty(t, value[[]string](p, smallStaffTargets), name)
