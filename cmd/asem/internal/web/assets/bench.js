@@ -52,7 +52,7 @@ function begin() {
   video.addEventListener("timeupdate", moved);
   video.addEventListener("seeked", () => { document.documentElement.dataset.sought = frame; show(); });
   video.addEventListener("error", () => { status.textContent = "The recording cannot be played. Load the page again, or give the clip back."; });
-  video.addEventListener("loadedmetadata", () => seek(frames.first));
+  video.addEventListener("loadedmetadata", () => seek(frame)); // where keys have led meanwhile
   if (video.readyState > 0) seek(frames.first);
 
   // What can be undone, and what is kept.

@@ -13,14 +13,25 @@ else if (sessionStorage.getItem(left)) {
   location.replace("/in");
 }
 
+// What was to be removed when somebody left is removed now, if the page was gone before it could be.
+const drop = "drop";
+const behind = sessionStorage.getItem(drop);
+if (behind) store.removeDrafts(behind).then(() => sessionStorage.removeItem(drop), () => {});
+
 // Leave at once. The page goes blank before anything else happens, and what was not sent yet is removed; what waits to be sent stays, encrypted.
 document.getElementById("exit")?.addEventListener("click", (e) => {
   e.preventDefault();
   document.documentElement.hidden = true;
   sessionStorage.setItem(left, "yes");
   navigator.sendBeacon("/me/exit");
-  if (owner) store.dropDrafts(owner).catch(() => {});
-  location.replace(e.currentTarget.dataset.to);
+  const to = e.currentTarget.dataset.to;
+  if (!owner) {
+    location.replace(to);
+    return;
+  }
+  sessionStorage.setItem(drop, owner);
+  const removed = store.dropDrafts(owner).then(() => sessionStorage.removeItem(drop), () => {});
+  Promise.race([removed, new Promise((done) => setTimeout(done, 200))]).finally(() => location.replace(to));
 });
 
 // A page that the browser took out of its memory may be of somebody who is signed out.

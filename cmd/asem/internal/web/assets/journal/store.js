@@ -76,8 +76,11 @@ export async function list(store, owner) {
 // dropDrafts removes what was not sent yet. This page keeps nothing more: a draft that is being encrypted at this moment comes too late.
 export function dropDrafts(owner) {
   over = true;
-  return run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
+  return removeDrafts(owner);
 }
+
+// removeDrafts removes what was not sent yet and was to be removed before.
+export const removeDrafts = (owner) => run("drafts", "readwrite", (s) => s.delete(ofOwner(owner)));
 
 // forget removes everything of a person, the key first.
 export async function forget(owner) {
