@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/projections"
 )
@@ -253,17 +254,25 @@ func TestTrainingAndReassignment(t *testing.T) {
 	assert.Contains(t, ana.post(desk, url.Values{"do": {"retire"}, "judge": {s.userOf("cy")}}).body, "codes no longer")
 }
 
+// needTools skips a test without ffmpeg, or fails it where ASEM_REQUIRE_FFMPEG=1 says that it may not be skipped.
+func needTools(t *testing.T) {
+	t.Helper()
+	err := media.FindTools().Err()
+	if err == nil {
+		return
+	}
+	if os.Getenv("ASEM_REQUIRE_FFMPEG") == "1" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+}
+
 // recording makes a recording of 25 frames a second of which each frame shows its own number in twelve black or white bars.
 func recording(t *testing.T, seconds int) string {
 	t.Helper()
+	needTools(t)
 	ffmpeg, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		const message = "ffmpeg is not installed; install it to test the workbench with a recording"
-		if os.Getenv("ASEM_REQUIRE_FFMPEG") == "1" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
-	}
+	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "clip.webm")
 	out, err := exec.CommandContext(t.Context(), ffmpeg, "-v", "error", "-f", "lavfi", "-i", fmt.Sprintf("nullsrc=s=96x32:r=25:d=%d,geq=lum='16+219*mod(floor(N/pow(2,floor(X/8))),2)':cb=128:cr=128", seconds),
 		"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k", "-g", "25", path).CombinedOutput()

@@ -93,7 +93,7 @@ func (s *server) showCouple(w http.ResponseWriter, r *http.Request, u access.Sta
 		opens    time.Time
 	}
 	var lines []line
-	for i, st := range b.Persons {
+	for _, st := range b.Persons {
 		who, ok := c.Person(st.Role)
 		p := personBody{personState: st}
 		if ok {
@@ -119,7 +119,6 @@ func (s *server) showCouple(w http.ResponseWriter, r *http.Request, u access.Sta
 			}
 		}
 		b.People = append(b.People, p)
-		_ = i
 	}
 	slices.SortStableFunc(lines, func(x, y line) int { return x.opens.Compare(y.opens) })
 	for _, l := range lines {

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"asem/cmd/asem/internal/media"
 	"asem/domain"
 )
 
@@ -28,9 +27,7 @@ func (p *phone) choose(file []byte) {
 
 // A video is sent over a connection that breaks, goes on where another upload of the same file ended, and is then watched frame by frame.
 func TestAVideoIsSentAndWatchedInABrowser(t *testing.T) {
-	if err := media.FindTools().Err(); err != nil {
-		t.Skip(err)
-	}
+	needTools(t)
 	s := filmed(t)
 	p := s.phone()
 	p.expected = append(p.expected, "ERR_EMPTY_RESPONSE", "ERR_CONNECTION", "Failed to load resource")

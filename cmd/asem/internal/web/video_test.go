@@ -225,9 +225,7 @@ func with(header http.Header, pairs ...string) http.Header {
 
 // A coordinator records an interaction, cuts a clip, and sends the video in pieces.
 func TestSendingAVideo(t *testing.T) {
-	if err := media.FindTools().Err(); err != nil {
-		t.Skip(err)
-	}
+	needTools(t)
 	s := newStudy(t, withCoding)
 	s.agreed("A", "B")
 	ana := s.member("ana", domain.ActorCoordinator)
