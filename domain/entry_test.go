@@ -34,3 +34,23 @@ func TestEntriesAreOnesOwn(t *testing.T) {
 	assert.Len(t, c.Notes(RoleA), 1)
 	assert.Empty(t, c.Notes(RoleB))
 }
+
+// What a couple lists depends on its events alone: reminders of one moment and recordings stand in the order of their codes.
+func TestListsHaveOneOrder(t *testing.T) {
+	at := time.Date(2026, time.March, 5, 20, 0, 0, 0, time.UTC)
+	c := &Couple{}
+	for _, code := range []string{"e", "b", "d", "a", "c"} {
+		c.Apply(PromptScheduled{Role: RoleA, Prompt: code, Occasion: Occasion{Wave: 1}, Channel: "email", At: at})
+		c.Apply(VideoStored{Interaction: "i" + code, Video: code})
+	}
+	c.Apply(PromptScheduled{Role: RoleA, Prompt: "f", Occasion: Occasion{Wave: 1}, Channel: "email", At: at.Add(-time.Hour)})
+	var prompts, videos string
+	for _, p := range c.Prompts(RoleA) {
+		prompts += p.Code
+	}
+	for _, v := range c.Videos() {
+		videos += v.Video
+	}
+	assert.Equal(t, "fabcde", prompts)
+	assert.Equal(t, "abcde", videos)
+}

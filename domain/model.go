@@ -2,7 +2,9 @@ package domain
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 )
 
 // ChangeModel is a model of change that a study has committed itself to: which model of which data. The domain keeps it; what the
@@ -78,11 +80,12 @@ func (m ChangeModel) check() error {
 	k.add(CheckCode("name", m.Name))
 	k.that(m.Frame == "waves" || m.Frame == "diary", "frame", "%q is not a data set; expected waves or diary", m.Frame)
 	k.that(m.Kind != "", "kind", "the kind of the model is missing")
-	for path, text := range map[string]string{"outcome": m.Outcome, "fixed": m.Fixed, "random": m.Random, "time": m.Time} {
-		k.that(len(text) <= 4096, path, "there are %d bytes; at most 4096 are taken", len(text))
+	for _, text := range [][2]string{{"outcome", m.Outcome}, {"fixed", m.Fixed}, {"random", m.Random}, {"time", m.Time}} {
+		k.that(len(text[1]) <= 4096, text[0], "there are %d bytes; at most 4096 are taken", len(text[1]))
 	}
 	k.that(len(m.Predictors) <= 100 && len(m.Occasions) <= 1000, "predictors", "there are too many predictors or occasions")
-	for name, r := range m.Reliability {
+	for _, name := range slices.Sorted(maps.Keys(m.Reliability)) {
+		r := m.Reliability[name]
 		k.that(finite(r) && r > 0 && r <= 1, "reliability."+name, "the reliability is %v; expected more than 0 and at most 1", r)
 	}
 	for i, x := range m.Occasions {

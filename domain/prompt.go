@@ -1,6 +1,11 @@
 package domain
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
 
 // The ledger of what reminds participants. A prompt goes through it in this order, each step at most once: scheduled, sent, then accepted or
 // failed, opened. Sent is recorded before anything leaves, so that a crash in between loses a reminder rather than sends it twice.
@@ -108,13 +113,14 @@ func (c *Couple) applyPrompt(e Event) {
 	}
 }
 
-// Prompts returns the ledger of a participant, in no order.
+// Prompts returns the ledger of a participant, by the time for which reminders are scheduled, then by code.
 func (c *Couple) Prompts(r Role) (list []Prompt) {
 	for _, p := range c.prompts {
 		if p.Role == r {
 			list = append(list, p)
 		}
 	}
+	slices.SortFunc(list, func(a, b Prompt) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Code, b.Code)) })
 	return list
 }
 

@@ -3,6 +3,7 @@ package domain
 import (
 	"cmp"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 )
@@ -88,10 +89,10 @@ func (c *Couple) applyVideo(e Event) {
 	}
 }
 
-// Videos lists the recordings that are kept.
+// Videos lists the recordings that are kept, by their codes.
 func (c *Couple) Videos() (list []Video) {
-	for _, v := range c.videos {
-		if v.Video != "" {
+	for _, code := range slices.Sorted(maps.Keys(c.videos)) {
+		if v := c.videos[code]; v.Video != "" {
 			list = append(list, v)
 		}
 	}

@@ -216,9 +216,7 @@ func (b *Board) couple(ctx context.Context, study, code string) (*BoardCouple, e
 		if !ok {
 			continue
 		}
-		prompts := p.Couple.Prompts(label.Role)
-		slices.SortFunc(prompts, func(x, y domain.Prompt) int { return x.At.Compare(y.At) })
-		c.Persons = append(c.Persons, BoardPerson{*who, p.Couple.Arm(label.Role), p.Agenda(label.Role), prompts, flags[label.Role]})
+		c.Persons = append(c.Persons, BoardPerson{*who, p.Couple.Arm(label.Role), p.Agenda(label.Role), p.Couple.Prompts(label.Role), flags[label.Role]})
 	}
 	return c, nil
 }
