@@ -148,12 +148,18 @@ var residualInput = gql.NewInputObject(gql.InputObjectConfig{Name: "ResidualInpu
 	"serial":       {Type: gql.String, Description: "none, ar1 or car1."},
 }})
 
+var predictorReliabilityInput = gql.NewInputObject(gql.InputObjectConfig{Name: "PredictorReliabilityInput", Description: "How reliably a predictor was measured.", Fields: gql.InputObjectConfigFieldMap{
+	"predictor": {Type: nonNull(gql.String), Description: "One of the predictors."},
+	"value":     {Type: nonNull(floatType), Description: "Above 0 and at most 1; for judges' ratings see ratingReliability."},
+}})
+
 var changeModelInput = gql.NewInputObject(gql.InputObjectConfig{Name: "ChangeModelInput", Description: "Which model of which data. The columns of the data are couple, person, role, wave, months, time, a column for each construct, and coded_SCHEME for ratings.",
 	Fields: gql.InputObjectConfigFieldMap{
 		"study":         {Type: nonNull(gql.String), Description: "Code of the study."},
 		"kind":          {Type: nonNull(gql.String), Description: "growth, residualised_change, or mixed for a model given by formulas."},
 		"outcome":       {Type: nonNull(gql.String), Description: "Column to explain."},
 		"predictors":    {Type: gql.NewList(nonNull(gql.String)), Description: "Named kinds: columns with actor and partner effects."},
+		"reliability":   {Type: gql.NewList(nonNull(predictorReliabilityInput)), Description: "Named kinds: of predictors measured with error, for which the effects are corrected."},
 		"pooled":        {Type: gql.Boolean, Description: "Named kinds: equal effects for both roles."},
 		"completePairs": {Type: gql.Boolean, Description: "Named kinds: leave out occasions at which a partner's row is incomplete."},
 		"fixed":         {Type: gql.String, Description: "mixed: formula of the fixed effects."},
@@ -199,6 +205,16 @@ func fitModel(ctx context.Context, view projections.View, study string, in argum
 	}
 	if get[bool](in, "exchangeable") {
 		spec.Person, spec.Role = "person", ""
+	}
+	for i, r := range list[map[string]any](in, "reliability") {
+		name, value := get[string](r, "predictor"), get[float64](r, "value")
+		if _, twice := spec.Reliability[name]; twice {
+			return changeModel{}, &domain.Error{Code: domain.Invalid, Path: fmt.Sprintf("reliability[%d]", i), Message: fmt.Sprintf("%q has a reliability already; expected one for each predictor", name)}
+		}
+		if spec.Reliability == nil {
+			spec.Reliability = map[string]float64{}
+		}
+		spec.Reliability[name] = value
 	}
 	if math.IsNaN(spec.Level) {
 		spec.Level = 0

@@ -2,6 +2,7 @@ package graphql
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,6 +44,11 @@ func (r registered) reason() any {
 	return "it cannot be fitted"
 }
 
+type predictorReliability struct {
+	predictor string
+	value     float64
+}
+
 func (s *schema) liveModelFields() {
 	staff := ownStudyStaff
 	o := newObject("RegisteredModel", "A model of change that the study follows: it is fitted anew whenever data come in.", func(r registered) string { return r.Study })
@@ -54,6 +60,17 @@ func (s *schema) liveModelFields() {
 	v("kind", nonNull(gql.String), "Its kind.", func(r registered) any { return r.Kind })
 	v("outcome", nonNull(gql.String), "What it explains.", func(r registered) any { return r.Outcome })
 	v("predictors", listOf(gql.String), "Columns with actor and partner effects; empty for a model given by formulas.", func(r registered) any { return anyList(r.Predictors) })
+	type reliabilityOf = inStudy[predictorReliability]
+	r := newPart[predictorReliability]("PredictorReliability", "How reliably a predictor was measured.")
+	r.value(&s.rules, "predictor", nonNull(gql.String), "One of the predictors.", staff, func(r reliabilityOf) any { return r.of.predictor })
+	r.value(&s.rules, "value", nonNull(floatType), "For it the effects are corrected.", staff, func(r reliabilityOf) any { return r.of.value })
+	v("reliability", listOf(r.typ), "Of predictors that were measured with error, for which the effects are corrected.", func(m registered) any {
+		var list []predictorReliability
+		for _, name := range slices.Sorted(maps.Keys(m.Reliability)) {
+			list = append(list, predictorReliability{name, m.Reliability[name]})
+		}
+		return within(m.Study, list)
+	})
 	v("since", nonNull(positionType), "Position of the event that registered it as it is.", func(r registered) any { return r.Since })
 	v("estimate", s.model.typ, "The last fit; null where reason says why there is none.", registered.estimate)
 	v("reason", gql.String, "Why there is no estimate.", registered.reason)

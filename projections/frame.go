@@ -49,8 +49,8 @@ type Provenance struct {
 //	coded_<scheme>, coded_<scheme>_<dimension>
 //	                       what judges saw in the person's own behaviour
 //
-// Coded values are means over judges, then units, then clips of the wave, then dimensions; a dimension that
-// has no rating leaves the mean over dimensions missing. Ratings of the dyad stand with both partners. A scheme that was rated
+// Coded values are means over judges, then units, then clips of the wave, then dimensions; a trace counts as its mean
+// over time; a dimension that has no rating leaves the mean over dimensions missing. Ratings of the dyad stand with both partners. A scheme that was rated
 // at exactly one wave of the study describes the person, and its values stand in all rows of the person;
 // otherwise they stand at their own wave.
 //

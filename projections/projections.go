@@ -20,5 +20,5 @@ var auditOnly = []string{
 	"contact.changed", "language.chosen", "pairing.confirmed", "place.taken", "randomisation.seeded", "session.held",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 	"video.stored", "video.key_shared", "video.deleted", "judge.enlisted", "judge.acquainted", "judge.on_leave", "judge.assessed", "judge.suspended", "judge.retired", "coding.seeded",
-	"criterion.set", "assignment.claimed", "trace.recorded",
+	"criterion.set", "assignment.claimed",
 }

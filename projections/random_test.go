@@ -20,6 +20,7 @@ func randomHistory(t *rapid.T, steps int) *history {
 	armed := func() domain.Protocol {
 		p := testProtocol()
 		p.Version, p.Arms, p.Randomise = version, []domain.Arm{{Code: "closeness"}, {Code: "control"}}, &domain.Randomisation{Unit: domain.RandomiseCouples}
+		p.Schemes = append(p.Schemes, course())
 		return p
 	}
 	h.do(t, domain.PublishProtocol{Study: "S", Protocol: armed()}, domain.SeedRandomisation{Study: "S", Seed: bytes.Repeat([]byte("seed"), 8)})
@@ -104,6 +105,12 @@ func randomHistory(t *rapid.T, steps int) *history {
 		},
 		func(c string, _ domain.Role) domain.Command {
 			return assign(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"))
+		},
+		func(c string, _ domain.Role) domain.Command {
+			if rapid.Bool().Draw(t, "traced") {
+				return traced(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"), 1, 2, 3, 4, float64(rapid.IntRange(-9, 9).Draw(t, "value")))
+			}
+			return trace(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"))
 		},
 		func(c string, _ domain.Role) domain.Command {
 			k, j := one(c)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"asem/analysis/agreement"
 	"asem/analysis/frame"
 	"asem/domain"
@@ -76,9 +78,10 @@ CREATE TABLE IF NOT EXISTS {waiting} ( -- a judge has the clip for the study and
 
 // ratings are those for the study. Those of a clip count, and are shown to anybody, once all judges who have the clip have submitted, so that nobody
 // who still rates can know what another gave, whatever else that person may read. What judges gave to gold clips tells of
-// them and not of the couple, and is not shown here.
+// them and not of the couple, and is not shown here. A trace stands as one rating of the clip, its mean over time; it is
+// always for the study, as no gold clip can be followed.
 func ratings() definition {
-	return project("rating", 2, ratingSchema,
+	return project("rating", 3, ratingSchema,
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantErased) error {
 			couple, err := coupleOf(at)
 			if err != nil {
@@ -112,6 +115,14 @@ func ratings() definition {
 			}
 			return tx.Insert(ctx, insertRating, []byte(coupleKey(at.Study, couple)), at.Study, couple, e.Clip, e.Scheme, e.Dimension, string(e.Target), e.Unit,
 				e.Judge, e.Value, e.Assignment, micros(e.RatedAt), int64(at.Position), int64(forever))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.TraceRecorded) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			return tx.Insert(ctx, insertRating, []byte(coupleKey(at.Study, couple)), at.Study, couple, e.Clip, e.Scheme, e.Dimension, string(e.Target), 0,
+				e.Judge, stat.Mean(e.Values, nil), e.Assignment, micros(e.RatedAt), int64(at.Position), int64(forever))
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.AssignmentMade) error {
 			couple, err := coupleOf(at)
@@ -193,7 +204,7 @@ type Rating struct {
 	Target    domain.Role // whose behaviour; empty: the dyad
 	Unit      int         // which interval, event or turn, from 1; 0: the whole clip
 	Judge     string
-	Value     float64 // as corrected
+	Value     float64 // as corrected; of a trace, its mean over time
 	RatedAt   time.Time
 	Position  events.Position
 
@@ -458,9 +469,12 @@ func ReliabilityOfRatings(ctx context.Context, p domain.Protocol, list []Rating)
 		case err != nil:
 			return nil, fmt.Errorf("the reliability of %s: %w", k.dimension, err)
 		default:
-			for at, into := range map[int]**float64{1: &r.Single, 6: &r.Mean} {
-				if c := icc.Coefficients[at]; c.Err == nil {
-					*into = &c.Value
+			for _, of := range []struct {
+				at   int
+				into **float64
+			}{{1, &r.Single}, {6, &r.Mean}} {
+				if c := icc.Coefficients[of.at]; c.Err == nil {
+					*of.into = &c.Value
 				} else {
 					r.Reason = c.Err.Error()
 				}

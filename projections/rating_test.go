@@ -124,6 +124,57 @@ func submitted(couple, clip, judge string, value float64) domain.Command {
 	return c
 }
 
+// course is a scheme by which judges follow a clip of 500 ms.
+func course() domain.CodingScheme {
+	return domain.CodingScheme{Code: "course", Title: "The course of warmth", Unit: domain.UnitContinuous, SampleMs: 100, Directed: domain.DirectedPerson, JudgesPerClip: 2,
+		Dimensions: []domain.Dimension{{Code: "warm", Title: "Warmth", Min: -9, Max: 9}}}
+}
+
+// trace makes an assignment by the scheme course.
+func trace(couple, clip, judge string) domain.Command {
+	m := assign(couple, clip, judge).(domain.MakeAssignment)
+	m.Scheme, m.Assignment = "course", m.Assignment+"-course"
+	return m
+}
+
+// traced gives both partners the same trace.
+func traced(couple, clip, judge string, values ...float64) domain.Command {
+	return domain.SubmitRatings{Study: "S", Couple: couple, Assignment: couple + "-" + clip + "-" + judge + "-course", Judge: judge, At: day0(9).At(12, time.UTC),
+		Traces: []domain.NewTrace{{Dimension: "warm", Rated: "A", Values: values}, {Dimension: "warm", Rated: "B", Values: values}}}
+}
+
+// A trace is one rating of the clip: its mean over time.
+func TestTracesCountByTheirMeans(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, open func(t *testing.T) *Store) {
+		h := testStudy(t)
+		p := testProtocol()
+		p.Version, p.Schemes = 2, append(p.Schemes, course())
+		h.do(t, domain.PublishProtocol{Study: "S", Protocol: p})
+		h.do(t, enrol("1")...)
+		h.do(t, talk("1", "k1")...)
+		h.do(t, domain.EnlistJudge{Study: "S", Judge: "J1"}, domain.EnlistJudge{Study: "S", Judge: "J2"})
+		h.do(t, record("1", "A", 1, 20), trace("1", "k1", "J1"), trace("1", "k1", "J2"))
+		h.do(t, traced("1", "k1", "J1", 1, 2, 3, 4, 5))
+		waiting := h.head()
+		h.do(t, traced("1", "k1", "J2", -1, 0, 0, 0, 6))
+		s := open(t)
+		now := seen(t, s, h)
+
+		then, err := s.View(t.Context(), AsOf{Position: waiting})
+		require.NoError(t, err)
+		list, err := then.Ratings(t.Context(), "S")
+		require.NoError(t, err)
+		assert.Empty(t, list, "a judge has not submitted")
+		list, err = now.Ratings(t.Context(), "S")
+		require.NoError(t, err)
+		require.Len(t, list, 4)
+		assert.Equal(t, []float64{3, 1, 3, 1}, []float64{list[0].Value, list[1].Value, list[2].Value, list[3].Value})
+		d, err := now.WaveFrame(t.Context(), "S")
+		require.NoError(t, err)
+		assert.Equal(t, "couple,person,role,wave,months,time,satisfaction,coded_course,coded_course_warm\n1,1-w,wife,1,0,0,20,2,2\n", csvOf(t, d))
+	})
+}
+
 func TestCorrectionsAndAdjudicationsStandFromTheirPosition(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, open func(t *testing.T) *Store) {
 		h := testStudy(t)

@@ -558,12 +558,8 @@ func TestServe(t *testing.T) {
 			assert.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'", c.path)
 		}
 	}
-	// Every example that the query page offers for the demo runs.
-	for _, e := range exampleQueries {
-		if strings.Contains(e.Query, "ACITELLI") {
-			continue
-		}
-		b, err := json.Marshal(map[string]any{"query": e.Query, "variables": map[string]any{"study": "DEMO"}})
+	ask := func(query string) (out map[string]any) {
+		b, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"study": "DEMO"}})
 		require.NoError(t, err)
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, base+"/graphql", bytes.NewReader(b))
 		require.NoError(t, err)
@@ -571,11 +567,28 @@ func TestServe(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer "+token)
 		res, err := http.DefaultClient.Do(r)
 		require.NoError(t, err)
-		var out map[string]any
+		defer res.Body.Close()
 		require.NoError(t, json.NewDecoder(res.Body).Decode(&out))
-		res.Body.Close()
-		assert.Empty(t, out["errors"], e.Title)
+		return out
 	}
+	// Every example that the query page offers for the demo runs.
+	for _, e := range exampleQueries {
+		if !strings.Contains(e.Query, "ACITELLI") {
+			assert.Empty(t, ask(e.Query)["errors"], e.Title)
+		}
+	}
+	// Effects of what judges rated, with their error and without.
+	calibrated := func(given string) map[string]any {
+		return ask(`{changeModel(input:{study:"DEMO",kind:"growth",outcome:"avoidance",predictors:["coded_responsiveness"],pooled:true,reliability:[` + given + `]}){effects{path on estimate}}}`)
+	}
+	plain := calibrated("")
+	assert.Equal(t, plain, calibrated(`{predictor:"coded_responsiveness",value:1}`))
+	corrected := calibrated(`{predictor:"coded_responsiveness",value:0.95}`)
+	require.Empty(t, corrected["errors"])
+	assert.NotEqual(t, plain, corrected)
+	assert.Contains(t, fmt.Sprint(calibrated(`{predictor:"coded_responsiveness",value:0.95},{predictor:"coded_responsiveness",value:0.9}`)["errors"]), "has a reliability already")
+	assert.Contains(t, fmt.Sprint(calibrated(`{predictor:"avoidance",value:0.95}`)["errors"]), "not one of the predictors")
+	assert.Contains(t, fmt.Sprint(calibrated(`{predictor:"coded_responsiveness",value:1.5}`)["errors"]), "at most 1")
 	query := "/graphql?query=" + "%7Bstudy(code%3A%22DEMO%22)%7Btitle%20synthetic%7D%7D"
 	_, body, _ := get(query, "Authorization", "Bearer "+token)
 	assert.Contains(t, body, `"synthetic":true`)
