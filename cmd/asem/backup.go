@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/events"
 	"asem/events/backup"
@@ -34,7 +35,7 @@ type backupCmd struct {
 
 func (c *backupCmd) Help() string {
 	return `Writes everything that the log holds to a new file in the folder, encrypted under the master key, while the study goes on;
-and brings up to date what lies beside: the keyring, and who may come in. Read models are not in it: they are built again from the log.
+and brings up to date what lies beside: the keyring, who may come in, and the videos (each is copied once). Read models are not in it: they are built again from the log.
 The key file must be kept elsewhere: without it a backup is worthless, and with it everything can be read.
 
 Examples:
@@ -66,7 +67,14 @@ func (c *backupCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		fmt.Fprintf(io.out, "%s: %d events up to position %d\n", path, s.Events, s.Head)
-		return c.prune(io)
+		if err := c.prune(io); err != nil {
+			return err
+		}
+		n, err := c.copyVideos(ctx, c.Dir, a)
+		if n > 0 {
+			fmt.Fprintf(io.out, "videos in %s: %d\n", filepath.Join(c.Dir, videoCopies), n)
+		}
+		return err
 	})
 }
 
@@ -74,7 +82,7 @@ func (c *backupCmd) Run(ctx context.Context, io streams) error {
 // that an erasure reaches it.
 const accessCopy = "access.sealed"
 
-// updateBeside brings up to date what lies beside backups: the keyring, and who may come in.
+// updateBeside brings up to date what lies beside backups: the keyring, who may come in, and the videos, of which those go that are kept no longer.
 func (s storage) updateBeside(ctx context.Context, dir string, a *archived) error {
 	if err := backup.KeyringIn(dir).Update(ctx, a.log); err != nil {
 		return err
@@ -87,7 +95,14 @@ func (s storage) updateBeside(ctx context.Context, dir string, a *archived) erro
 	if err = errors.Join(err, door.Close()); err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(dir, accessCopy), text)
+	if err := replaceFile(filepath.Join(dir, accessCopy), text); err != nil {
+		return err
+	}
+	videos, err := keptVideos(ctx, seal.New(a.log, a.keys))
+	if err != nil {
+		return err
+	}
+	return media.WipeOthers(filepath.Join(dir, videoCopies), videos)
 }
 
 // replaceFile writes a new file, for its owner alone, puts it in the place of the old one once it is durable, and wipes that.
@@ -206,6 +221,7 @@ func (c *restoreCmd) Help() string {
 	return `Fills an empty data folder or database from a backup, checks it against the signed trees in the backup, and builds the read
 models. The keyring must lie beside the backup, and the key file must be the one the backup was made with (ASEM_MASTER_KEY_FILE).
 Who was erased after the backup was made stays erased. Users, participants' codes and PINs are as at the last backup of the folder; nobody is signed in.
+Videos come from beside the backup, and each is read to its end.
 
 Example:
   asem restore backups/asem-20261123T180000Z.backup --data restored --master-key-file /safe/keys`
@@ -231,7 +247,9 @@ func (c *restoreCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return errors.Join(err, site.clear(context.WithoutCancel(ctx))) // nothing half-written is left behind
 	}
-	return c.with(ctx, func(h *house) error { return c.restoreAccess(ctx, h) })
+	return c.with(ctx, func(h *house) error {
+		return errors.Join(c.restoreAccess(ctx, h), c.restoreVideos(ctx, h, io))
+	})
 }
 
 // site is where a log is restored: apart, until all of it is there. A restore that is killed leaves nothing that passes for a log, and can be repeated.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 
 	"asem/cmd/asem/internal/media"
 	"asem/domain"
+	"asem/events"
+	"asem/events/seal"
 	"asem/projections"
 )
 
@@ -139,4 +142,91 @@ func (h *house) sweepVideosOnce(ctx context.Context, of *projections.Recordings)
 		couples[i] = media.Couple{Study: c.Study, Code: c.Couple}
 	}
 	return h.videos.Sweep(ctx, couples)
+}
+
+// videoCopies is the folder of the videos beside backups.
+const videoCopies = "videos"
+
+// keptVideos lists the videos of a log that may be kept and can be opened.
+func keptVideos(ctx context.Context, log *seal.Log) (list []domain.Video, err error) {
+	filmed, err := projections.NewRecordings(log).Filmed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exec := events.NewExecutor(log)
+	for _, c := range filmed {
+		past, err := exec.Past(ctx, c.Study, c.Couple)
+		if err != nil {
+			return nil, err
+		}
+		over := past.Endangered(time.Now())
+		for _, v := range past.Couple.Videos() {
+			if _, gone := over[v.Video]; gone {
+				continue
+			}
+			if _, ok := v.Key(); ok {
+				list = append(list, v)
+			}
+		}
+	}
+	return list, nil
+}
+
+// copyVideos copies to the backups what is not there yet, and says how many videos are there.
+func (s storage) copyVideos(ctx context.Context, backups string, a *archived) (n int, err error) {
+	log := seal.New(a.log, a.keys)
+	list, err := keptVideos(ctx, log)
+	if err != nil {
+		return 0, err
+	}
+	missing, err := media.Copy(ctx, s.mediaFolder(), filepath.Join(backups, videoCopies), list)
+	if err != nil || len(missing) == 0 {
+		return len(list), err
+	}
+	now, err := keptVideos(ctx, log) // without those that were deleted meanwhile
+	if err != nil {
+		return 0, err
+	}
+	missing = slices.DeleteFunc(missing, func(v domain.Video) bool {
+		return !slices.ContainsFunc(now, func(k domain.Video) bool { return k.Video == v.Video })
+	})
+	if len(missing) > 0 {
+		return 0, &domain.Error{Code: domain.NotFound, Path: s.mediaFolder(), Message: fmt.Sprintf(
+			"the log is backed up, but not every video: this folder lacks %d of %d; name the folder of the videos with --media and back up again", len(missing), len(now))}
+	}
+	return len(now), nil
+}
+
+// restoreVideos takes the videos of a restored log from beside the backup, and reads each to its end before. What is damaged is an error, and the rest is there.
+func (c *restoreCmd) restoreVideos(ctx context.Context, h *house, out streams) error {
+	list, err := keptVideos(ctx, h.log)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	if err := h.openVideos(slog.New(slog.DiscardHandler)); err != nil { // whose folder it is comes first
+		return err
+	}
+	from := filepath.Join(filepath.Dir(c.File), videoCopies)
+	var there []domain.Video
+	var damaged []error
+	for _, v := range list {
+		err := media.Check(ctx, from, v)
+		switch {
+		case err == nil:
+			there = append(there, v)
+		case ctx.Err() != nil:
+			return err
+		case domain.CodeOf(err) != domain.NotFound:
+			damaged = append(damaged, err)
+		}
+	}
+	if _, err := media.Copy(ctx, from, h.media, there); err != nil {
+		return err
+	}
+	fmt.Fprintf(out.out, "restored %d of %d videos", len(there), len(list))
+	if len(there) < len(list) {
+		fmt.Fprint(out.out, "; the others were deleted since, are damaged, or were never beside the backup")
+	}
+	fmt.Fprintln(out.out)
+	return errors.Join(damaged...)
 }

@@ -83,8 +83,6 @@ func TestErasureClosesVideos(t *testing.T) {
 	restore := func(to string) storage {
 		r := storage{Data: filepath.Join(dir, to), Keys: filepath.Join(data, "keys")}
 		must(t, "restore", files[0], "--data", r.Data, "--master-key-file", r.Keys)
-		require.NoError(t, os.MkdirAll(filepath.Join(r.Data, "media"), 0o700))
-		require.NoError(t, os.WriteFile(filepath.Join(r.Data, "media", name), copied, 0o600))
 		return r
 	}
 	require.True(t, restore("before").opens(t), "the test would notice nothing")
@@ -92,9 +90,14 @@ func TestErasureClosesVideos(t *testing.T) {
 	must(t, "erase", "--data", data, "--study", "S", "--couple", "1", "--role", "B", "--backups", backups, "--yes-erase-for-good")
 	_, err = os.Stat(filepath.Join(data, "media", name))
 	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = os.Stat(filepath.Join(backups, "videos", name))
+	require.ErrorIs(t, err, fs.ErrNotExist, "beside the backups too")
 	require.NoError(t, os.WriteFile(filepath.Join(data, "media", name), copied, 0o600))
 	assert.False(t, s.opens(t))
-	assert.False(t, restore("after").opens(t), "an older backup")
+	after := restore("after")
+	require.NoError(t, os.MkdirAll(filepath.Join(after.Data, "media"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(after.Data, "media", name), copied, 0o600))
+	assert.False(t, after.opens(t), "an older backup")
 	require.NoError(t, s.with(t.Context(), func(h *house) error {
 		list, err := h.log.Read(t.Context(), 0, 1000)
 		require.NoError(t, err)
@@ -114,6 +117,54 @@ func TestErasureClosesVideos(t *testing.T) {
 	}))
 	_, err = os.Stat(filepath.Join(data, "media", name))
 	assert.True(t, errors.Is(err, fs.ErrNotExist), "what somebody put back is swept")
+}
+
+// Videos are copied beside the backups, once, and come back by a restore; what is not in order is said.
+func TestVideosAreBackedUp(t *testing.T) {
+	dir := t.TempDir()
+	data, backups := filepath.Join(dir, "data"), filepath.Join(dir, "backups")
+	s := storage{Data: data, Media: filepath.Join(dir, "elsewhere")}
+	name := film(t, s).Video + ".video"
+	_, message, code := asem(t, "backup", backups, "--data", data)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, message, "this folder lacks 1 of 1; name the folder of the videos with --media")
+	assert.Contains(t, must(t, "backup", backups, "--data", data, "--media", s.Media), "videos in "+filepath.Join(backups, "videos")+": 1\n")
+	kept := filepath.Join(backups, "videos", name)
+	was, err := os.Stat(kept)
+	require.NoError(t, err)
+	stray := filepath.Join(backups, "videos", uuid.NewString()+".video")
+	require.NoError(t, os.WriteFile(stray, []byte("of a video that was deleted"), 0o600))
+	must(t, "backup", backups, "--data", data, "--media", s.Media)
+	is, err := os.Stat(kept)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(was, is), "copied once")
+	assert.NoFileExists(t, stray)
+
+	files, err := filepath.Glob(filepath.Join(backups, "*.backup"))
+	require.NoError(t, err)
+	restore := func(to string) (out, message string, code int, r storage) {
+		r = storage{Data: filepath.Join(dir, to), Keys: filepath.Join(data, "keys")}
+		out, message, code = asem(t, "restore", files[0], "--data", r.Data, "--master-key-file", r.Keys)
+		return out, message, code, r
+	}
+	out, _, code, r := restore("whole")
+	assert.Zero(t, code)
+	assert.Contains(t, out, "restored 1 of 1 videos\n")
+	assert.True(t, r.opens(t))
+
+	text, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	text[len(text)/2] ^= 1
+	require.NoError(t, os.WriteFile(kept, text, 0o600))
+	out, message, code, r = restore("damaged")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, message, "damaged, or another's")
+	assert.Contains(t, out, "restored 0 of 1 videos; the others")
+	assert.False(t, r.opens(t))
+	require.NoError(t, os.Remove(kept))
+	out, _, code, _ = restore("missing")
+	assert.Zero(t, code)
+	assert.Contains(t, out, "restored 0 of 1 videos; the others were deleted since")
 }
 
 // A server destroys the video of who withdraws the consent, without anybody's doing.
