@@ -323,7 +323,8 @@ func (s *Study) checkShowings(p Protocol, k *checks) {
 	for i, sh := range p.Showings {
 		path := fmt.Sprintf("showings[%d]", i)
 		known := false
-		for ref, in := range s.Instruments {
+		for _, ref := range s.refs() {
+			in := s.Instruments[ref]
 			if ref.Code != sh.Instrument {
 				continue
 			}

@@ -1,8 +1,11 @@
 package domain
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"sort"
+	"strings"
 )
 
 // Study is one investigation: its plan and its instruments. It is the fold of the study's own
@@ -76,12 +79,7 @@ func (in Instrument) Ref() InstrumentRef { return InstrumentRef{in.Code, in.Vers
 // theirs and its title is that of the first by code and version.
 func (s *Study) StudyConstructs() []Construct {
 	byCode := map[string]Construct{}
-	refs := make([]InstrumentRef, 0, len(s.Instruments))
-	for r := range s.Instruments {
-		refs = append(refs, r)
-	}
-	sort.Slice(refs, func(i, j int) bool { return refs[i].String() < refs[j].String() })
-	for _, r := range refs {
+	for _, r := range s.refs() {
 		in := s.Instruments[r]
 		for _, sc := range in.Scales {
 			lo, hi := in.ScaleRange(sc)
@@ -104,6 +102,11 @@ func (s *Study) StudyConstructs() []Construct {
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Code < list[j].Code })
 	return list
+}
+
+// refs lists the instruments, in one order.
+func (s *Study) refs() []InstrumentRef {
+	return slices.SortedFunc(maps.Keys(s.Instruments), func(a, b InstrumentRef) int { return strings.Compare(a.String(), b.String()) })
 }
 
 // StudyCreated: a study came into being.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,43 @@ func testOpenedAtOnce(t *testing.T, b bench) {
 	}
 	g.Wait()
 	assert.Len(t, all(t, b.log(t)), 4)
+}
+
+// testKeysAtOnce lets processes store and destroy keys of the same owners, each in an order of its own.
+func testKeysAtOnce(t *testing.T, b bench) {
+	handles := []events.KeyStore{b.log(t).(events.KeyStore), b.log(t).(events.KeyStore), b.log(t).(events.KeyStore), b.log(t).(events.KeyStore)}
+	var owners []string
+	for round := range 10 {
+		keys := make([]events.WrappedKey, 20)
+		for i := range keys {
+			keys[i] = events.WrappedKey{Owner: fmt.Sprintf("S/%d/%02d", round, i), Master: "m", Wrapped: []byte("w"), CreatedAt: at}
+			owners = append(owners, keys[i].Owner)
+		}
+		var g errgroup.Group
+		for n, h := range handles {
+			mine := slices.Clone(keys)
+			if n%2 == 1 {
+				slices.Reverse(mine)
+			}
+			g.Go(func() error { return errors.Join(h.AddKeys(t.Context(), mine), h.Rewrap(t.Context(), mine)) })
+		}
+		require.NoError(t, g.Wait())
+	}
+	var g errgroup.Group
+	for n, h := range handles[:2] {
+		mine := slices.Clone(owners)
+		if n == 1 {
+			slices.Reverse(mine)
+		}
+		g.Go(func() error { return h.DestroyKeys(t.Context(), mine, at) })
+	}
+	require.NoError(t, g.Wait())
+	list, err := handles[0].WrappedKeys(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, list, len(owners))
+	for _, k := range list {
+		assert.False(t, k.Destroyed.IsZero(), k.Owner)
+	}
 }
 
 func testWait(t *testing.T, b bench) {

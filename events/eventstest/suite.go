@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 		{"reads end with their context", testReadCancelled},
 		{"second handle", testSecondHandle},
 		{"handles opened at once", testOpenedAtOnce},
+		{"keys stored and destroyed at once", testKeysAtOnce},
 		{"waiting", testWait},
 		{"reopened", testReopen},
 		{"closed", testClosed},

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,7 +76,7 @@ func (l *Log) WrappedKeys(ctx context.Context, owners []string) ([]events.Wrappe
 // AddKeys implements [events.KeyStore].
 func (l *Log) AddKeys(ctx context.Context, keys []events.WrappedKey) error {
 	return l.write(ctx, "store keys", func(tx pgx.Tx) error {
-		for _, k := range keys {
+		for _, k := range inOrder(keys) {
 			if _, err := tx.Exec(ctx, "INSERT INTO seal_key (owner, master, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", k.Owner, k.Master, k.Wrapped, k.CreatedAt); err != nil {
 				return err
 			}
@@ -83,10 +85,15 @@ func (l *Log) AddKeys(ctx context.Context, keys []events.WrappedKey) error {
 	})
 }
 
+// inOrder sorts keys by owner. Whoever writes keys takes their rows in this order, so that no two wait for each other.
+func inOrder(keys []events.WrappedKey) []events.WrappedKey {
+	return slices.SortedFunc(slices.Values(keys), func(a, b events.WrappedKey) int { return strings.Compare(a.Owner, b.Owner) })
+}
+
 // Rewrap implements [events.KeyStore].
 func (l *Log) Rewrap(ctx context.Context, keys []events.WrappedKey) error {
 	return l.write(ctx, "rewrap keys", func(tx pgx.Tx) error {
-		for _, k := range keys {
+		for _, k := range inOrder(keys) {
 			if _, err := tx.Exec(ctx, "UPDATE seal_key SET master = $2, wrapped = $3 WHERE owner = $1 AND wrapped IS NOT NULL", k.Owner, k.Master, k.Wrapped); err != nil {
 				return err
 			}
@@ -98,6 +105,7 @@ func (l *Log) Rewrap(ctx context.Context, keys []events.WrappedKey) error {
 // DestroyKeys implements [events.KeyStore]. The table is written anew without what was deleted. PostgreSQL's write-ahead log
 // keeps the wrapped key until its segments are used again, and so do archives of it; a new master key makes those worthless.
 func (l *Log) DestroyKeys(ctx context.Context, owners []string, at time.Time) error {
+	owners = slices.Sorted(slices.Values(owners)) // see inOrder
 	err := l.write(ctx, "destroy keys", func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO seal_key (owner, master, wrapped, created_at) SELECT owner, '', NULL, $2 FROM unnest($1::text[]) AS owner
 			ON CONFLICT (owner) DO UPDATE SET wrapped = NULL WHERE seal_key.destroyed_at IS NULL`, owners, at)
