@@ -155,6 +155,15 @@ func (c *Couple) applyAssignment(e Event) {
 	}
 }
 
+// Mean returns the mean of a trace over time.
+func (e TraceRecorded) Mean() float64 {
+	sum := 0.0
+	for _, v := range e.Values {
+		sum += v
+	}
+	return sum / float64(len(e.Values))
+}
+
 // Assignments lists the assignments of the couple's clips, by their ids.
 func (c *Couple) Assignments() []Assignment {
 	list := make([]Assignment, 0, len(c.assignments))

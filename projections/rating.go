@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"gonum.org/v1/gonum/stat"
-
 	"asem/analysis/agreement"
 	"asem/analysis/frame"
 	"asem/domain"
@@ -122,7 +120,7 @@ func ratings() definition {
 				return err
 			}
 			return tx.Insert(ctx, insertRating, []byte(coupleKey(at.Study, couple)), at.Study, couple, e.Clip, e.Scheme, e.Dimension, string(e.Target), 0,
-				e.Judge, stat.Mean(e.Values, nil), e.Assignment, micros(e.RatedAt), int64(at.Position), int64(forever))
+				e.Judge, e.Mean(), e.Assignment, micros(e.RatedAt), int64(at.Position), int64(forever))
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.AssignmentMade) error {
 			couple, err := coupleOf(at)

@@ -46,6 +46,7 @@ func TestEveryPageOfCoordinatorsAndClinicians(t *testing.T) {
 	}
 	look := func(name string) {
 		t.Helper()
+		p.wait(`document.readyState === "complete"`) // with its styles
 		assert.Empty(t, value[[]string](p, smallStaffTargets), name)
 		assert.LessOrEqual(t, value[float64](p, runsOff), 0.0, "%s runs off the side", name)
 		if axe != "" {
