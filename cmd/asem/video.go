@@ -31,7 +31,7 @@ func (h *house) openVideos(log *slog.Logger) (err error) {
 // demoInteraction is the code of the interactions that the demo has videos of.
 const demoInteraction = "shapes"
 
-// demoVideos gives the first couples of the demo a synthetic video, with a clip to code.
+// demoVideos gives the first couples of the demo a synthetic video, with a clip to code that is all of it: to cut one would take ffmpeg.
 func (h *house) demoVideos(ctx context.Context, log *slog.Logger, study string) error {
 	if err := h.openVideos(log); err != nil {
 		return err

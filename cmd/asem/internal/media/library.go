@@ -45,17 +45,21 @@ type Library struct {
 	Config
 	store *Store
 	turn  chan struct{} // one conversion at a time: it takes a core
+	cuts  chan struct{} // and one clip at a time: a coder waits for it, and should not for a conversion
 	work  sync.WaitGroup
 	ctx   context.Context // while which work is done; see Start
 
 	mu       sync.Mutex
 	held     map[string]bool   // uploads that are being written to or worked on
-	outcomes map[place]Outcome // what became of uploads lately
+	outcomes map[place]Outcome // what became of uploads and clips lately
 }
 
-type place struct{ study, couple, interaction string }
+// place is what an outcome is of: the video of an interaction, or a clip of it.
+type place struct{ study, couple, interaction, clip string }
 
-// Outcome is how the taking in of a video stands.
+func (u Upload) place() place { return place{u.Study, u.Couple, u.Interaction, ""} }
+
+// Outcome is how the taking in of a video, or the cutting of a clip, stands.
 type Outcome struct {
 	Working bool
 	Share   float64 // done, 0 to 1
@@ -81,7 +85,7 @@ func Open(c Config) (*Library, error) {
 	if err := claim(filepath.Join(c.Dir, "owner"), hex.EncodeToString(c.Keyed("folder of the videos")[:16])); err != nil {
 		return nil, err
 	}
-	return &Library{Config: c, store: store, turn: make(chan struct{}, 1), held: map[string]bool{}, outcomes: map[place]Outcome{}}, nil
+	return &Library{Config: c, store: store, turn: make(chan struct{}, 1), cuts: make(chan struct{}, 1), held: map[string]bool{}, outcomes: map[place]Outcome{}}, nil
 }
 
 // claim marks a folder as this installation's, so that no other takes its videos for leftovers of its own.
@@ -122,57 +126,78 @@ func (l *Library) busy(id string) bool {
 	return l.held[id]
 }
 
-func (l *Library) tell(u Upload, o Outcome) {
+func (l *Library) tell(p place, o Outcome) {
 	o.At = l.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.outcomes[place{u.Study, u.Couple, u.Interaction}] = o
+	l.outcomes[p] = o
 }
 
-func (l *Library) forgetOutcome(u Upload) {
+func (l *Library) forgetOutcome(p place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.outcomes, place{u.Study, u.Couple, u.Interaction})
+	delete(l.outcomes, p)
 }
 
-// Outcome returns how the taking in of the video of an interaction stands; false: nothing is known.
-func (l *Library) Outcome(study, couple, interaction string) (Outcome, bool) {
+// Outcome returns how the taking in of the video of an interaction stands, or the cutting of a clip of it; false: nothing is known.
+func (l *Library) Outcome(study, couple, interaction, clip string) (Outcome, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o, ok := l.outcomes[place{study, couple, interaction}]
+	o, ok := l.outcomes[place{study, couple, interaction, clip}]
 	return o, ok
 }
 
 // Work takes in a complete upload beside whatever else is done. It begins no sooner than [Library.Start], with which also goes on what was interrupted.
 func (l *Library) Work(u Upload) {
-	ctx := l.ctx
-	if ctx == nil {
-		return
-	}
-	done, ok := l.hold(u.ID)
-	if !ok {
-		return // it is being worked on
-	}
-	l.tell(u, Outcome{Working: true})
-	l.work.Go(func() {
-		defer done()
-		err := l.takeIn(ctx, u)
-		var refusal *domain.Error
-		switch {
-		case err == nil:
-			l.forgetOutcome(u)
-		case ctx.Err() != nil: // goes on after the next start
-			return
-		case errors.As(err, &refusal) && refusal.Code != domain.Internal && refusal.Code != domain.Unavailable:
-			l.tell(u, Outcome{Problem: refusal.Message})
-		default:
-			l.Logger.Error("a video could not be taken in", "error", err.Error())
-			l.tell(u, Outcome{Problem: "it could not be taken in, and not for a fault of the file; try again later"})
+	l.background(u.ID, u.place(), "a video could not be taken in", func(ctx context.Context) error {
+		err := inTurn(ctx, l.turn, func() error { return l.takeIn(ctx, u) })
+		if ctx.Err() != nil { // goes on after the next start
+			return err
 		}
 		if err := l.Abandon(u.ID); err != nil {
 			l.Logger.Error("an upload could not be wiped", "error", err.Error())
 		}
+		return err
 	})
+}
+
+// background does work on a file beside whatever else is done, and keeps what becomes of it. Nothing is done twice at once.
+func (l *Library) background(id string, of place, failed string, work func(context.Context) error) {
+	ctx := l.ctx
+	if ctx == nil {
+		return
+	}
+	done, ok := l.hold(id)
+	if !ok {
+		return // it is being worked on
+	}
+	l.tell(of, Outcome{Working: true})
+	l.work.Go(func() {
+		defer done()
+		err := work(ctx)
+		var refusal *domain.Error
+		switch {
+		case err == nil:
+			l.forgetOutcome(of)
+		case ctx.Err() != nil:
+		case errors.As(err, &refusal) && refusal.Code != domain.Internal && refusal.Code != domain.Unavailable:
+			l.tell(of, Outcome{Problem: refusal.Message})
+		default:
+			l.Logger.Error(failed, "error", err.Error())
+			l.tell(of, Outcome{Problem: failed + ", and not for a fault of the file; try again later"})
+		}
+	})
+}
+
+// inTurn does work when nobody else does work of the kind.
+func inTurn(ctx context.Context, turn chan struct{}, work func() error) error {
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+		return work()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Start lets work be done until ctx ends, and goes on with the uploads that were complete when the last server ended. It comes before any other call.
@@ -193,14 +218,8 @@ func (l *Library) Start(ctx context.Context) error {
 // Wait waits until nothing is under way.
 func (l *Library) Wait() { l.work.Wait() }
 
-// takeIn checks an upload, converts it, and keeps it.
+// takeIn checks an upload, converts it, keeps it, and cuts the clips that there are of it.
 func (l *Library) takeIn(ctx context.Context, u Upload) error {
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	p, err := l.pieces(u.ID)
 	if err != nil {
 		return err
@@ -212,15 +231,15 @@ func (l *Library) takeIn(ctx context.Context, u Upload) error {
 	if err := hashIs(ctx, p, p.size, u.SHA256); err != nil {
 		return err
 	}
-	progress := func(share float64) { l.tell(u, Outcome{Working: true, Share: share}) }
-	return l.Tools.Convert(ctx, p, p.size, l.store.dir, progress, func(f *os.File, is Facts) error {
-		info, err := f.Stat()
-		if err != nil {
-			return fmt.Errorf("read a converted video: %w", err)
-		}
-		_, err = l.Keep(ctx, domain.Actor{Role: domain.ActorCoordinator, Subject: u.User}, Couple{u.Study, u.Couple}, u.Interaction, is, io.NewSectionReader(f, 0, info.Size()))
+	progress := func(share float64) { l.tell(u.place(), Outcome{Working: true, Share: share}) }
+	err = l.Tools.Convert(ctx, p, p.size, l.store.dir, progress, func(r *io.SectionReader, is Facts) error {
+		_, err := l.Keep(ctx, domain.Actor{Role: domain.ActorCoordinator, Subject: u.User}, Couple{u.Study, u.Couple}, u.Interaction, is, r)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return l.CutAll(ctx, Couple{u.Study, u.Couple})
 }
 
 func hashIs(ctx context.Context, r io.ReaderAt, size int64, want string) error {
@@ -288,42 +307,7 @@ func (l *Library) Keep(ctx context.Context, by domain.Actor, couple Couple, inte
 	return v, err
 }
 
-// Video opens the video from which a clip was cut. It is closed by who asked for it.
-func (l *Library) Video(ctx context.Context, study, couple, clip string) (*Reader, domain.Video, error) {
-	past, err := l.Executor.Past(ctx, study, couple)
-	if err != nil {
-		return nil, domain.Video{}, err
-	}
-	v, ok := VideoOf(past, clip)
-	if !ok {
-		return nil, domain.Video{}, &domain.Error{Code: domain.NotFound, Path: "video", Message: "there is no video of this clip"}
-	}
-	r, err := l.OpenVideo(v)
-	return r, v, err
-}
-
-// VideoOf returns the video from which a clip was cut; false where there is none, or where it may be looked at no longer.
-func VideoOf(past domain.Past, clip string) (domain.Video, bool) {
-	if past.Couple == nil {
-		return domain.Video{}, false
-	}
-	interaction, _, _, ok := past.Couple.ClipOf(clip)
-	if !ok || past.MayStoreVideo(interaction) != nil {
-		return domain.Video{}, false
-	}
-	return past.Couple.VideoOf(interaction)
-}
-
-// OpenVideo opens a video of which the log knows.
-func (l *Library) OpenVideo(v domain.Video) (*Reader, error) {
-	key, ok := v.Key()
-	if !ok {
-		return nil, &domain.Error{Code: domain.NotFound, Path: "video", Message: "there is no video of this clip"}
-	}
-	return l.store.Open(v.Video, key)
-}
-
-// Delete wipes a video and says so in the log.
+// Delete wipes a video and its clips, and says so in the log.
 func (l *Library) Delete(ctx context.Context, by domain.Actor, couple Couple, video, reason string) error {
 	if err := l.store.Delete(video); err != nil {
 		return err

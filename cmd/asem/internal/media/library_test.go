@@ -164,13 +164,14 @@ func TestUploadIsResumed(t *testing.T) {
 	require.True(t, ok)
 	assert.Equal(t, "video/mp4", v.Format)
 	assert.Equal(t, []int{25, 1, 320, 180}, []int{v.RateNum, v.RateDen, v.Width, v.Height})
-	assert.Equal(t, []string{v.Video + videoFile}, w.files(t), "nothing is left of the upload")
-	r, got, err := l.Video(t.Context(), "S", "1", "c1")
+	assert.Equal(t, []string{v.Video + ".1000-11000" + videoFile, v.Video + videoFile}, w.files(t), "nothing is left of the upload, and the clip is there")
+	key, _ := v.Key()
+	r, err := l.store.Open(v.Video, key)
 	require.NoError(t, err)
 	plain, err := io.ReadAll(r)
 	require.NoError(t, errors.Join(err, r.Close()))
-	assert.Equal(t, sumOf(plain), got.SHA256)
-	assert.EqualValues(t, len(plain), got.Bytes)
+	assert.Equal(t, sumOf(plain), v.SHA256)
+	assert.EqualValues(t, len(plain), v.Bytes)
 	_, err = l.Begin(t.Context(), w.upload(1, ""))
 	assert.Equal(t, domain.Conflict, domain.CodeOf(err), "there is a video")
 }
@@ -249,7 +250,7 @@ func TestBadUploadsLeaveNothing(t *testing.T) {
 			require.NoError(t, err)
 			w.Work(u)
 			w.Wait()
-			o, _ := w.Outcome("S", "1", "i1")
+			o, _ := w.Outcome("S", "1", "i1", "")
 			assert.Contains(t, o.Problem, c.says)
 			_, ok := w.kept(t)
 			assert.False(t, ok)
@@ -322,6 +323,7 @@ func TestPieces(t *testing.T) {
 }
 
 func TestTheEndOfVideos(t *testing.T) {
+	needTools(t)
 	couples := []Couple{{"S", "1"}}
 	for name, c := range map[string]struct {
 		end    func(t *testing.T, w *world)
@@ -334,13 +336,22 @@ func TestTheEndOfVideos(t *testing.T) {
 			w.do(t, domain.EraseParticipant{Study: "S", Couple: "1", Role: "A"})
 		}, domain.VideoErased},
 		"its time is over": {func(_ *testing.T, w *world) { w.now = held.AddDate(0, 0, 91) }, domain.VideoRetention},
+		"another is to come": {func(t *testing.T, w *world) {
+			v, _ := w.kept(t)
+			require.NoError(t, w.Delete(t.Context(), domain.Actor{Role: domain.ActorCoordinator, Subject: "test"}, couples[0], v.Video, domain.VideoReplaced))
+		}, domain.VideoReplaced},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.keep(t)
+			w.cut(t)
+			for _, f := range w.files(t) { // long ago
+				require.NoError(t, os.Chtimes(filepath.Join(w.dir, "media", f), held, held))
+			}
 			require.NoError(t, w.Sweep(t.Context(), couples))
 			_, ok := w.kept(t)
 			require.True(t, ok, "there is no reason yet")
+			require.Len(t, w.files(t), 2, "the recording and its clip")
 			c.end(t, w)
 			require.NoError(t, w.Sweep(t.Context(), couples))
 			_, ok = w.kept(t)
@@ -359,22 +370,28 @@ func TestTheEndOfVideos(t *testing.T) {
 // After a partner was erased nothing opens the video any more: not a copy of the file with the log as it is now, and not with the log and the keys of persons as the
 // partner's own events still tell them.
 func TestErasureOfOnePartnerClosesAllCopies(t *testing.T) {
+	needTools(t)
 	for _, role := range []domain.Role{"A", "B"} {
 		w := newWorld(t)
+		w.do(t, domain.CutClip{Study: "S", Couple: "1", Clip: "all", Interaction: "i1", EndMs: 12_000})
 		plain := w.keep(t)
-		v, ok := w.kept(t)
-		require.True(t, ok)
-		copied, err := os.ReadFile(filepath.Join(w.dir, "media", v.Video+videoFile))
-		require.NoError(t, err)
-		r, err := w.OpenVideo(v)
-		require.NoError(t, err)
-		got, err := io.ReadAll(r)
-		require.NoError(t, errors.Join(err, r.Close()))
-		require.True(t, bytes.Equal(plain, got))
+		w.cut(t)
+		copied := map[string][]byte{}
+		for _, f := range w.files(t) {
+			b, err := os.ReadFile(filepath.Join(w.dir, "media", f))
+			require.NoError(t, err)
+			copied[f] = b
+		}
+		require.Len(t, copied, 2)
+		require.True(t, bytes.Equal(plain, w.read(t, "all")))
+		require.NotEmpty(t, w.read(t, "c1"))
+		before := w.past(t)
 
 		w.do(t, domain.EraseParticipant{Study: "S", Couple: "1", Role: role})
 		require.NoError(t, w.log.Erase(t.Context(), events.ErasedOwners("S", "1", domain.ParticipantErased{Role: role})...)) // before anything was purged
-		require.NoError(t, os.WriteFile(filepath.Join(w.dir, "media", v.Video+videoFile), copied, 0o600))
+		for f, b := range copied {
+			require.NoError(t, os.WriteFile(filepath.Join(w.dir, "media", f), b, 0o600))
+		}
 		past, err := events.NewExecutor(seal.New(w.log.Archive, w.keys)).Past(context.WithoutCancel(t.Context()), "S", "1")
 		require.NoError(t, err)
 		parts := 0
@@ -384,19 +401,27 @@ func TestErasureOfOnePartnerClosesAllCopies(t *testing.T) {
 			e, err := events.Decode(at)
 			if part, is := e.(domain.VideoKeyShared); is && err == nil {
 				parts++
-				_, err := w.store.Open(v.Video, part.Part)
-				assert.Error(t, err, "one part opens nothing")
+				for f := range copied {
+					_, err := w.store.Open(strings.TrimSuffix(f, videoFile), part.Part)
+					assert.Error(t, err, "one part opens nothing")
+				}
 			}
 		}
 		assert.Equal(t, 1, parts, "the part of the partner who was erased cannot be read")
 		for _, left := range past.Couple.Videos() {
 			_, ok := left.Key()
 			assert.False(t, ok)
-			_, err := w.OpenVideo(left)
-			assert.Equal(t, domain.NotFound, domain.CodeOf(err))
 		}
-		_, _, err = w.Video(t.Context(), "S", "1", "c1")
-		assert.Equal(t, domain.NotFound, domain.CodeOf(err))
+		for _, code := range []string{"all", "c1"} {
+			_, ok := ClipOf(past, Couple{"S", "1"}, code)
+			assert.False(t, ok)
+			c, _ := ClipOf(before, Couple{"S", "1"}, code)
+			c.of, _ = past.Couple.VideoOf("i1") // whoever asked nobody
+			_, err := w.OpenClip(c)
+			assert.Equal(t, domain.NotFound, domain.CodeOf(err))
+			ready, o := w.Prepare(c)
+			assert.False(t, ready || o.Working)
+		}
 		require.NoError(t, w.Sweep(t.Context(), []Couple{{"S", "1"}}))
 		assert.Empty(t, w.files(t))
 	}

@@ -26,7 +26,19 @@ type Store struct{ dir string }
 // videoFile is what the name of a file ends in; unfinished is what that of one begins with which is being written.
 const videoFile, unfinished = ".video", "new-"
 
-var fileID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var (
+	fileID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	// A clip is a file beside that of its recording: the recording's id, and from where to where it was cut.
+	clipID = regexp.MustCompile(`^([0-9a-f-]{36})\.[0-9]{1,9}-[0-9]{1,9}$`)
+)
+
+// recordingOf returns the id of the recording that a file is, or was cut from.
+func recordingOf(id string) (string, bool) {
+	if cut := clipID.FindStringSubmatch(id); cut != nil {
+		id = cut[1]
+	}
+	return id, fileID.MatchString(id)
+}
 
 // OpenStore opens a folder, and makes it, readable by its owner alone, where there is none.
 func OpenStore(dir string) (*Store, error) {
@@ -37,7 +49,7 @@ func OpenStore(dir string) (*Store, error) {
 }
 
 func (s *Store) path(id string) (string, error) {
-	if !fileID.MatchString(id) {
+	if _, ok := recordingOf(id); !ok {
 		return "", &domain.Error{Code: domain.Invalid, Path: "video", Message: "the id of a video must be a UUID in small letters"}
 	}
 	return filepath.Join(s.dir, id+videoFile), nil
@@ -153,13 +165,31 @@ func open(path, name string, key []byte) (*Reader, error) {
 	return &Reader{io.NewSectionReader(plain, 0, size), f}, nil
 }
 
-// Delete wipes a file and takes it away. One that is not there is no error.
+// Delete wipes a file, and what was cut from it, and takes them away. One that is not there is no error. The file itself goes first: whoever is cutting from it meanwhile, and
+// finds it gone when the clip is there, takes the clip away.
 func (s *Store) Delete(id string) error {
 	path, err := s.path(id)
 	if err != nil {
 		return err
 	}
-	return wipe(path)
+	err = wipe(path)
+	entries, e := os.ReadDir(s.dir)
+	err = errors.Join(err, e)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), id+".") {
+			err = errors.Join(err, wipe(filepath.Join(s.dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// Has reports whether a file is there.
+func (s *Store) Has(id string) bool {
+	path, err := s.path(id)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	return err == nil
 }
 
 // wipe overwrites a file before it takes it away. Where the disk writes elsewhere than where the file was, what stays is of no use: the keys are not on it.
@@ -199,7 +229,7 @@ func zero(f *os.File, size int64) error {
 	return f.Sync()
 }
 
-// strays lists the files that are not among those that are kept and were not touched since a moment.
+// strays lists the files that neither are among the recordings that are kept nor were cut from one, and were not touched since a moment.
 func (s *Store) strays(kept map[string]bool, since time.Time) (paths []string, err error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -207,7 +237,8 @@ func (s *Store) strays(kept map[string]bool, since time.Time) (paths []string, e
 	}
 	for _, e := range entries {
 		id, isVideo := strings.CutSuffix(e.Name(), videoFile)
-		if e.IsDir() || !(isVideo && fileID.MatchString(id) && !kept[id]) && !strings.HasPrefix(e.Name(), unfinished) {
+		of, ok := recordingOf(id)
+		if e.IsDir() || !(isVideo && ok && !kept[of]) && !strings.HasPrefix(e.Name(), unfinished) {
 			continue
 		}
 		if info, err := e.Info(); err == nil && info.ModTime().Before(since) {

@@ -9,17 +9,17 @@ var (
 	twoShapesWebM []byte
 )
 
-// Clip is a video that browsers play as it is.
-type Clip struct {
+// Film is a video that browsers play as it is.
+type Film struct {
 	Facts
 	File []byte
 }
 
-// Synthetic returns clips for demonstrations: two shapes that move toward and away from each other for 12 seconds, with the number of the frame as a row of squares. They
+// Synthetic returns films for demonstrations: two shapes that move toward and away from each other for 12 seconds, with the number of the frame as a row of squares. They
 // were drawn by synthetic/make.sh and show nobody.
-func Synthetic() []Clip {
-	clip := func(file []byte, codec string) Clip {
-		return Clip{Facts{DurationMs: 12_000, RateNum: 25, RateDen: 1, Width: 320, Height: 180, Codec: codec, Sound: true}, file}
+func Synthetic() []Film {
+	film := func(file []byte, codec string) Film {
+		return Film{Facts{DurationMs: 12_000, RateNum: 25, RateDen: 1, Width: 320, Height: 180, Codec: codec, Sound: true}, file}
 	}
-	return []Clip{clip(twoShapesMP4, "h264"), clip(twoShapesWebM, "vp9")}
+	return []Film{film(twoShapesMP4, "h264"), film(twoShapesWebM, "vp9")}
 }

@@ -36,7 +36,7 @@ func (t Tools) Err() error {
 	if t.ffmpeg != "" && t.ffprobe != "" {
 		return nil
 	}
-	return &domain.Error{Code: domain.Unavailable, Path: "ffmpeg", Message: "videos cannot be taken in because ffmpeg is not installed on this server; whoever keeps it installs the package ffmpeg (Debian: apt-get install ffmpeg) and starts asem again"}
+	return &domain.Error{Code: domain.Unavailable, Path: "ffmpeg", Message: "videos can neither be taken in nor cut into clips because ffmpeg is not installed on this server; whoever keeps it installs the package ffmpeg (Debian: apt-get install ffmpeg) and starts asem again"}
 }
 
 // Facts are what a video is.
@@ -80,16 +80,21 @@ func kindOf(head []byte) string {
 // demuxers are what ffmpeg may read a file as: by name, so that a file is never taken for a playlist, which would make ffmpeg fetch other things.
 var demuxers = map[string]string{"mp4": "mov", "webm": "matroska"}
 
+func demuxerFor(plain io.ReaderAt, size int64) (string, error) {
+	head := make([]byte, min(size, 512))
+	if _, err := plain.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read a video: %w", err)
+	}
+	kind, err := Sniff(head)
+	return demuxers[kind], err
+}
+
 // Probe asks what a file is. Read comes from more than one goroutine.
 func (t Tools) Probe(ctx context.Context, plain io.ReaderAt, size int64) (Facts, error) {
 	if err := t.Err(); err != nil {
 		return Facts{}, err
 	}
-	head := make([]byte, min(size, 512))
-	if _, err := plain.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return Facts{}, fmt.Errorf("read a video: %w", err)
-	}
-	kind, err := Sniff(head)
+	demuxer, err := demuxerFor(plain, size)
 	if err != nil {
 		return Facts{}, err
 	}
@@ -98,7 +103,7 @@ func (t Tools) Probe(ctx context.Context, plain io.ReaderAt, size int64) (Facts,
 	var text []byte
 	err = lend(ctx, plain, size, func(url string) error {
 		var err error
-		text, err = t.run(ctx, t.ffprobe, "-v", "error", "-protocol_whitelist", "http,tcp", "-f", demuxers[kind], "-show_streams", "-show_format", "-of", "json", url)
+		text, err = t.run(ctx, t.ffprobe, "-v", "error", "-protocol_whitelist", "http,tcp", "-f", demuxer, "-show_streams", "-show_format", "-of", "json", url)
 		return err
 	})
 	if err != nil {
@@ -203,7 +208,7 @@ func rateFor(num, den int) (int, int) {
 // longest is how long a recording may be, in seconds. A small file can claim to be much longer than anybody talked, and would fill the disk.
 const longest = 6 * 3600
 
-// smallScratch is how large a file may be whose conversion is kept in memory where the system has a folder for that.
+// smallScratch is how many bytes a conversion may take that is kept in memory where the system has a folder for that.
 const smallScratch = 256 << 20
 
 // scratch makes a file without a name for what ffmpeg writes, which must jump about in it. It is gone with the last who has it open, also when this program is killed.
@@ -232,23 +237,49 @@ func nameless(dir string) (*os.File, error) {
 // Convert makes of a video what every browser plays, and hands it to use: MP4 with H.264 and AAC, its index in front, one picture in so many ms without exception, a
 // key frame every second (so that a jump is quick and lands on the frame), at most 1280 x 720 and 2 Mbit/s. All come out alike: neither the camera, nor the day, nor
 // anything that a device or program wrote into the file can be told from it. progress gets the share done, 0 to 1.
-func (t Tools) Convert(ctx context.Context, plain io.ReaderAt, size int64, dir string, progress func(float64), use func(f *os.File, is Facts) error) (err error) {
+func (t Tools) Convert(ctx context.Context, plain io.ReaderAt, size int64, dir string, progress func(float64), use func(r *io.SectionReader, is Facts) error) error {
 	was, err := t.Probe(ctx, plain, size)
-	if err != nil {
-		return err
-	}
-	head := make([]byte, min(size, 512))
-	if _, err := plain.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read a video: %w", err)
-	}
-	kind, err := Sniff(head)
 	if err != nil {
 		return err
 	}
 	if was.DurationMs > longest*1000 {
 		return unfit("the recording lasts %s s; at most %d hours are taken", inSeconds(was.DurationMs), longest/3600)
 	}
-	out, err := scratch(dir, size)
+	num, den := rateFor(was.RateNum, was.RateDen)
+	return t.make(ctx, plain, size, dir, rendering{picture: fmt.Sprintf("fps=%d/%d", num, den), sound: "anull", num: num, den: den, lastsMs: was.DurationMs, mostMs: longest * 1000, room: size}, progress, use)
+}
+
+// Cut makes of a stretch of a video, from a moment to before another, a file like those of Convert, and hands it to use. At t ms it shows and lets hear what the video,
+// whose constant rate is num/den, does at fromMs + t. num and den stay.
+func (t Tools) Cut(ctx context.Context, plain io.ReaderAt, size int64, dir string, fromMs, toMs, num, den int, use func(r *io.SectionReader, is Facts) error) error {
+	if err := t.Err(); err != nil {
+		return err
+	}
+	// The first picture is the one that is seen at fromMs, which may have come up to a frame before. It is looked for from half a frame before it on, where rounding does no harm.
+	first := fromMs * num / (1000 * den)
+	from := max(0, (float64(first)-0.5)*float64(den)/float64(num))
+	early := float64(fromMs)/1000 - from
+	return t.make(ctx, plain, size, dir, rendering{from: from, picture: fmt.Sprintf("setpts=N*%d/(%d*TB)", den, num), sound: fmt.Sprintf("atrim=start=%f,asetpts=PTS-%f/TB", early, early),
+		num: num, den: den, lastsMs: toMs - fromMs, mostMs: toMs - fromMs, room: 300 * int64(toMs-fromMs)}, nil, use)
+}
+
+// rendering is how a video is made of another.
+type rendering struct {
+	from           float64 // where to begin, in seconds
+	picture, sound string  // filters
+	num, den       int     // frames per second
+	lastsMs        int     // of what should come out; 0: nobody knows
+	mostMs         int     // of what comes out
+	room           int64   // how many bytes it may well take
+}
+
+// make makes a video and hands it to use.
+func (t Tools) make(ctx context.Context, plain io.ReaderAt, size int64, dir string, how rendering, progress func(float64), use func(r *io.SectionReader, is Facts) error) (err error) {
+	demuxer, err := demuxerFor(plain, size)
+	if err != nil {
+		return err
+	}
+	out, err := scratch(dir, how.room)
 	if err != nil {
 		return err
 	}
@@ -258,23 +289,17 @@ func (t Tools) Convert(ctx context.Context, plain io.ReaderAt, size int64, dir s
 		}
 		err = errors.Join(err, out.Close())
 	}()
-	num, den := rateFor(was.RateNum, was.RateDen)
-	rate := fmt.Sprintf("%d/%d", num, den)
-	args := []string{"-nostdin", "-v", "error", "-y", "-threads", "1", "-protocol_whitelist", "http,tcp", "-f", demuxers[kind], "-i", "URL",
-		"-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact",
-		"-vf", "fps=" + rate + ",scale=w='min(1280,iw)':h='min(720,ih)':force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,format=yuv420p",
-		"-fps_mode", "cfr", "-r", rate,
-		"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", "23", "-maxrate", "2M", "-bufsize", "4M", "-bf", "0", "-g", strconv.Itoa((num + den - 1) / den), "-sc_threshold", "0",
-		"-threads", "1", "-c:a", "aac", "-b:a", "96k", "-ac", "2", "-ar", "48000", "-movflags", "+faststart", "-t", strconv.Itoa(longest), "-progress", "pipe:1", "-f", "mp4", "/dev/fd/3"}
+	rate := fmt.Sprintf("%d/%d", how.num, how.den)
 	ctx, cancel := context.WithTimeout(ctx, 4*longest*time.Second)
 	defer cancel()
-	watch := &progressText{total: was.DurationMs, tell: progress}
+	watch := &progressText{total: how.lastsMs, tell: progress}
 	err = lend(ctx, plain, size, func(url string) error {
-		for i, a := range args {
-			if a == "URL" {
-				args[i] = url
-			}
-		}
+		args := []string{"-nostdin", "-v", "error", "-y", "-threads", "1", "-protocol_whitelist", "http,tcp", "-ss", decimal(how.from), "-f", demuxer, "-i", url,
+			"-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact",
+			"-vf", how.picture + ",scale=w='min(1280,iw)':h='min(720,ih)':force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,format=yuv420p",
+			"-fps_mode", "cfr", "-r", rate,
+			"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", "23", "-maxrate", "2M", "-bufsize", "4M", "-bf", "0", "-g", strconv.Itoa((how.num + how.den - 1) / how.den), "-sc_threshold", "0",
+			"-threads", "1", "-af", how.sound, "-c:a", "aac", "-b:a", "96k", "-ac", "2", "-ar", "48000", "-movflags", "+faststart", "-t", decimal(float64(how.mostMs) / 1000), "-progress", "pipe:1", "-f", "mp4", "/dev/fd/3"}
 		cmd := t.command(ctx, t.ffmpeg, args...)
 		cmd.ExtraFiles, cmd.Stdout = []*os.File{out}, watch
 		return finish(ctx, cmd)
@@ -290,12 +315,14 @@ func (t Tools) Convert(ctx context.Context, plain io.ReaderAt, size int64, dir s
 	if err != nil {
 		return fmt.Errorf("read a converted video: %w", err)
 	}
-	if was.DurationMs > 0 && is.DurationMs < was.DurationMs-max(500, was.DurationMs/100) {
-		return unfit("the file says that it lasts %s s, but its picture ends after %s s: it is cut short or damaged; copy it anew from the camera", inSeconds(was.DurationMs), inSeconds(is.DurationMs))
+	if how.lastsMs > 0 && is.DurationMs < how.lastsMs-max(500, how.lastsMs/100) {
+		return unfit("the file says that it lasts %s s, but its picture ends after %s s: it is cut short or damaged; copy it anew from the camera", inSeconds(how.lastsMs), inSeconds(is.DurationMs))
 	}
-	is.RateNum, is.RateDen = num, den
-	return use(out, is)
+	is.RateNum, is.RateDen = how.num, how.den
+	return use(io.NewSectionReader(out, 0, info.Size()), is)
 }
+
+func decimal(seconds float64) string { return strconv.FormatFloat(seconds, 'f', 6, 64) }
 
 func inSeconds(ms int) string { return strconv.FormatFloat(float64(ms)/1000, 'f', 1, 64) }
 

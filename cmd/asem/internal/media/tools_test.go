@@ -98,11 +98,10 @@ func TestRateFor(t *testing.T) {
 func convert(t testing.TB, b []byte) (out []byte, is Facts, err error) {
 	t.Helper()
 	dir := t.TempDir()
-	err = needTools(t).Convert(t.Context(), bytes.NewReader(b), int64(len(b)), dir, nil, func(f *os.File, facts Facts) error {
+	err = needTools(t).Convert(t.Context(), bytes.NewReader(b), int64(len(b)), dir, nil, func(r *io.SectionReader, facts Facts) error {
 		is = facts
-		info, err := f.Stat()
-		require.NoError(t, err)
-		out, err = io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
+		var err error
+		out, err = io.ReadAll(r)
 		return err
 	})
 	left, e := os.ReadDir(dir)

@@ -87,7 +87,7 @@ func (l *Library) Begin(ctx context.Context, u Upload) (Upload, error) {
 	if err := l.describe(u); err != nil {
 		return u, errors.Join(err, l.Abandon(u.ID))
 	}
-	l.forgetOutcome(u)
+	l.forgetOutcome(u.place())
 	return u, nil
 }
 

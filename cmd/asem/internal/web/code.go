@@ -16,6 +16,7 @@ import (
 
 	"asem/cmd/asem/internal/access"
 	"asem/cmd/asem/internal/desk"
+	"asem/cmd/asem/internal/media"
 	"asem/domain"
 	"asem/projections"
 )
@@ -25,7 +26,7 @@ type Desk interface {
 	Coding(ctx context.Context, study string) (projections.Coding, error)
 }
 
-// Coders see of a clip what they need to rate it: the recording, the scheme, and their own draft. An assignment's id is random, and nothing on these pages
+// Coders see of a clip what they need to rate it: the clip and nothing else of its recording, the scheme, and their own draft. An assignment's id is random, and nothing on these pages
 // tells the couple, the wave, the arm, an answer or what another judge gave; a probe looks like any other clip. Persons are the left one and the right one of the
 // picture: role A sits left in a recording, and where an assignment is mirrored the picture is turned and the names with it.
 
@@ -240,6 +241,8 @@ type benchBody struct {
 	OmitReasons   []keyed
 	ReturnReasons []keyed
 	Saved         string
+	Waits         bool // until the clip was cut
+	Fails         bool // it could not be
 }
 
 type keyed struct{ Key, Title string }
@@ -276,7 +279,7 @@ func (s *server) benchPage(w http.ResponseWriter, r *http.Request, u access.Staf
 	if r.URL.RawQuery == "saved" {
 		saved = "Saved."
 	}
-	s.showBench(w, u, b, d, version, http.StatusOK, saved, nil)
+	s.showBench(w, r, u, b, d, version, http.StatusOK, saved, nil)
 }
 
 func (s *server) draftOf(ctx context.Context, b bench) (d draft, version int64, err error) {
@@ -287,12 +290,34 @@ func (s *server) draftOf(ctx context.Context, b bench) (d draft, version int64, 
 	return d, version, err
 }
 
-func (s *server) showBench(w http.ResponseWriter, u access.Staff, b bench, d draft, version int64, status int, saved string, mend error) {
+// prepare has the clip of a bench cut, where that was not done yet, and says whether the coder has to wait or cannot have it.
+func (s *server) prepare(ctx context.Context, b bench) (waits, fails bool, err error) {
+	if s.Videos == nil {
+		return false, false, nil
+	}
+	past, err := s.Executor.Past(ctx, b.study, b.work.Couple)
+	if err != nil {
+		return false, false, err
+	}
+	clip, ok := media.ClipOf(past, media.Couple{Study: b.study, Code: b.work.Couple}, b.clip.Clip)
+	if !ok {
+		return false, true, nil
+	}
+	ready, o := s.Videos.Prepare(clip)
+	return !ready && o.Working, !ready && !o.Working, nil
+}
+
+func (s *server) showBench(w http.ResponseWriter, r *http.Request, u access.Staff, b bench, d draft, version int64, status int, saved string, mend error) {
 	body := benchBody{ID: b.work.ID, Coder: u.User, Scheme: b.scheme.Title, Claimed: !b.work.Claimed.IsZero(), Training: b.work.Purpose == domain.PurposeGold, Mirrored: b.work.Mirrored,
 		Timed: b.scheme.Unit == domain.UnitEvent || b.scheme.Unit == domain.UnitTurn, Traced: b.scheme.Unit == domain.UnitContinuous, Kind: string(b.scheme.Unit),
 		Comment: d.Comment, OmitReasons: keyedBy(domain.OmitReasons()), ReturnReasons: keyedBy(domain.ReturnReasons()), Saved: saved}
 	if mend != nil {
 		body.Mends = mends(mend)
+	}
+	var err error
+	if body.Waits, body.Fails, err = s.prepare(r.Context(), b); err != nil {
+		s.failed(w, err)
+		return
 	}
 	duration := b.clip.EndMs - b.clip.StartMs
 	for _, x := range b.sides() {
@@ -358,15 +383,14 @@ func (s *server) showBench(w http.ResponseWriter, u access.Staff, b bench, d dra
 		Version    int64       `json:"version"`
 		Unit       string      `json:"unit"`
 		EveryMs    int         `json:"everyMs"`
-		StartMs    int         `json:"startMs"`
-		EndMs      int         `json:"endMs"`
+		LengthMs   int         `json:"lengthMs"`
 		SampleMs   int         `json:"sampleMs"`
 		RateNum    int         `json:"rateNum"`
 		RateDen    int         `json:"rateDen"`
 		Sides      []side      `json:"sides"`
 		Dimensions []dimension `json:"dimensions"`
 		Draft      draft       `json:"draft"`
-	}{b.work.ID, version, string(b.scheme.Unit), b.every(), b.clip.StartMs, b.clip.EndMs, b.scheme.SampleMs, num, den, b.sides(), nil, d}
+	}{b.work.ID, version, string(b.scheme.Unit), b.every(), duration, b.scheme.SampleMs, num, den, b.sides(), nil, d}
 	for _, dim := range b.scheme.Dimensions {
 		conf.Dimensions = append(conf.Dimensions, dimension{dim.Code, dim.Title, dim.Min, dim.Max, dim.Step})
 	}
@@ -495,7 +519,7 @@ func (s *server) changeBench(w http.ResponseWriter, r *http.Request, u access.St
 		}
 	}
 	if err != nil {
-		s.showBench(w, u, b, d, version, http.StatusUnprocessableEntity, "", err)
+		s.showBench(w, r, u, b, d, version, http.StatusUnprocessableEntity, "", err)
 		return
 	}
 	http.Redirect(w, r, at, http.StatusSeeOther)

@@ -40,17 +40,13 @@ func schemesOfEachKind(p *domain.Protocol) {
 	}
 }
 
-// film records an interaction of a couple with clips of it, by their ends in ms.
-func (s *study) film(couple string, clips map[string]int) {
+// film records an interaction of a couple with a clip k1 that is all of it.
+func (s *study) film(couple string, ms int) {
 	s.t.Helper()
-	s.do(domain.RecordInteraction{Study: "S", Couple: couple, Interaction: "t1", Task: "talk", DurationMs: 120_000, HeldAt: s.clock.now()})
-	s.do(domain.StoreVideo{Study: "S", Couple: couple, Parts: map[domain.Role][]byte{"A": make([]byte, 32), "B": make([]byte, 32)}, Video: domain.VideoStored{
-		Interaction: "t1", Video: uuid.NewString(), SHA256: strings.Repeat("0", 64), Bytes: 1, DurationMs: 120_000, RateNum: 25, RateDen: 1, Width: 320, Height: 180, Format: "video/webm"}})
-	for _, code := range []string{"k1", "k2", "k3"} {
-		if end, ok := clips[code]; ok {
-			s.do(domain.CutClip{Study: "S", Couple: couple, Clip: code, Interaction: "t1", EndMs: end})
-		}
-	}
+	s.do(domain.RecordInteraction{Study: "S", Couple: couple, Interaction: "t1", Task: "talk", DurationMs: ms, HeldAt: s.clock.now()},
+		domain.StoreVideo{Study: "S", Couple: couple, Parts: map[domain.Role][]byte{"A": make([]byte, 32), "B": make([]byte, 32)}, Video: domain.VideoStored{
+			Interaction: "t1", Video: uuid.NewString(), SHA256: strings.Repeat("0", 64), Bytes: 1, DurationMs: ms, RateNum: 25, RateDen: 1, Width: 320, Height: 180, Format: "video/webm"}},
+		domain.CutClip{Study: "S", Couple: couple, Clip: "k1", Interaction: "t1", EndMs: ms})
 }
 
 // another couple, that agrees to everything.
@@ -91,7 +87,7 @@ var (
 func TestRatingsAreSeenWhenAllJudgesHaveSubmitted(t *testing.T) {
 	s := newStudy(t, schemesOfEachKind)
 	s.agreed("A", "B")
-	s.film("C1", map[string]int{"k1": 60_000})
+	s.film("C1", 60_000)
 	ana, bo, cy := s.member("ana", domain.ActorCoordinator), s.member("bo", domain.ActorCoder), s.member("cy", domain.ActorCoder)
 	desk := s.staffPath("/coding?scheme=clip")
 	require.Contains(t, bo.get("/code").body, "There is nothing for you yet")
@@ -163,11 +159,11 @@ func TestRatingsAreSeenWhenAllJudgesHaveSubmitted(t *testing.T) {
 func TestTrainingAndReassignment(t *testing.T) {
 	s := newStudy(t, schemesOfEachKind)
 	s.agreed("A", "B")
-	s.film("C1", map[string]int{"k1": 60_000})
+	s.film("C1", 60_000)
 	for i := range 8 {
 		code := fmt.Sprintf("D%d", i)
 		s.another(code)
-		s.film(code, map[string]int{"k1": 60_000})
+		s.film(code, 60_000)
 	}
 	ana, bo, cy := s.member("ana", domain.ActorCoordinator), s.member("bo", domain.ActorCoder), s.member("cy", domain.ActorCoder)
 	desk := s.staffPath("/coding?scheme=gated")

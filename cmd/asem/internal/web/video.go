@@ -37,7 +37,6 @@ type videoBody struct {
 	Tasks        []domain.Task
 	Zone         string
 	Interactions []interactionBody
-	Working      bool // something changes by itself
 }
 
 type interactionBody struct {
@@ -55,7 +54,7 @@ type interactionBody struct {
 	Problem string
 }
 
-type cutBody struct{ Clip, From, To string }
+type cutBody struct{ Clip, From, To, State string }
 
 type uploadBody struct {
 	media.Upload
@@ -110,17 +109,23 @@ func (s *server) showVideos(w http.ResponseWriter, r *http.Request, u access.Sta
 			in.Title = t.Title
 		}
 		for _, c := range h.Clips {
-			in.Cuts = append(in.Cuts, cutBody{c.Clip, timeIn(c.StartMs), timeIn(c.EndMs)})
+			cut := cutBody{Clip: c.Clip, From: timeIn(c.StartMs), To: timeIn(c.EndMs)}
+			if o, ok := s.Videos.Outcome(study, couple, h.Interaction, c.Clip); ok {
+				cut.State = "being cut"
+				if o.Problem != "" {
+					cut.State = sentence(o.Problem)
+				}
+			}
+			in.Cuts = append(in.Cuts, cut)
 		}
 		if v, ok := past.Couple.VideoOf(h.Interaction); ok {
 			in.Video, in.Lasts, in.MB = &v, timeIn(v.DurationMs), fmt.Sprintf("%.1f MB", float64(v.Bytes)/1e6)
 		}
-		if o, ok := s.Videos.Outcome(study, couple, h.Interaction); ok {
+		if o, ok := s.Videos.Outcome(study, couple, h.Interaction, ""); ok {
 			in.Working, in.Percent = o.Working, int(100*o.Share)
 			if o.Problem != "" {
 				in.Problem = sentence(o.Problem)
 			}
-			b.Working = b.Working || o.Working
 		}
 		for _, up := range uploads {
 			if up.Interaction == h.Interaction && !up.Complete() {
@@ -192,6 +197,9 @@ func (s *server) changeVideo(w http.ResponseWriter, r *http.Request, u access.St
 		to, e2 := readTimeIn("to", f.Get("to"))
 		err = errors.Join(e1, e2)
 		do("The clip was cut.", domain.CutClip{Study: study, Couple: couple, Clip: freeCode("c", past), Interaction: f.Get("interaction"), StartMs: from, EndMs: to})
+		if err == nil {
+			err = s.Videos.CutAll(r.Context(), media.Couple{Study: study, Code: couple})
+		}
 	case "delete":
 		v, there := past.Couple.VideoOf(f.Get("interaction"))
 		switch {
@@ -436,7 +444,7 @@ type grants struct {
 
 type grant struct {
 	study string
-	video domain.Video
+	clip  media.Clip
 	until time.Time
 }
 
@@ -467,7 +475,7 @@ func (g *grants) give(key [sha256.Size]byte, to grant, now time.Time) {
 // stretch is how much of a video is sent at once, in bytes: what is under way when a grant ends.
 const stretch = 4 << 20
 
-// codeVideo sends the video of an assignment, range by range, to its judge, while it is claimed and neither submitted nor ended. Nothing about it tells which video it
+// codeVideo sends the clip of an assignment, and nothing else of its recording, range by range, to its judge, while it is claimed and neither submitted nor ended. Nothing about it tells which video it
 // is: the name is that of all, and there is no date and no tag.
 func (s *server) codeVideo(w http.ResponseWriter, r *http.Request, u access.Staff) {
 	if to := r.Header.Get("Sec-Fetch-Dest"); to != "" && to != "video" && to != "empty" { // opened by itself, or saved
@@ -483,7 +491,7 @@ func (s *server) codeVideo(w http.ResponseWriter, r *http.Request, u access.Staf
 		s.noSuchStaffPage(w, r, u)
 		return
 	}
-	video, err := s.Videos.OpenVideo(g.video)
+	video, err := s.Videos.OpenClip(g.clip)
 	if domain.CodeOf(err) == domain.NotFound {
 		s.noSuchStaffPage(w, r, u)
 		return
@@ -493,7 +501,7 @@ func (s *server) codeVideo(w http.ResponseWriter, r *http.Request, u access.Staf
 		return
 	}
 	defer func() { _ = video.Close() }() // only read
-	w.Header().Set("Content-Type", g.video.Format)
+	w.Header().Set("Content-Type", g.clip.Format())
 	w.Header().Set("Content-Disposition", `inline; filename="clip"`)
 	if at, ok := bounded(r.Header.Get("Range"), video.Size()); ok {
 		r.Header.Set("Range", at)
@@ -544,11 +552,11 @@ func (s *server) mayWatch(r *http.Request, u access.Staff, assignment string) (g
 	if !ok || a.Judge != u.User || a.Claimed.IsZero() || !a.Submitted.IsZero() || a.Ended || judge.Retired || judge.Knows(at.Couple) {
 		return grant{}, false, nil
 	}
-	v, ok := media.VideoOf(past, a.Clip)
+	clip, ok := media.ClipOf(past, media.Couple{Study: at.Study, Code: at.Couple}, a.Clip)
 	if !ok {
 		return grant{}, false, nil
 	}
-	g := grant{at.Study, v, now.Add(grantLife)}
+	g := grant{at.Study, clip, now.Add(grantLife)}
 	s.grants.give(key, g, now)
 	return g, true, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -30,12 +31,13 @@ func withCoding(p *domain.Protocol) {
 		Dimensions: []domain.Dimension{{Code: "warmth", Title: "Warmth", Min: 1, Max: 7, Step: 1}}}}
 }
 
-// filmed is a couple that agreed to video and was filmed, with a clip.
+// filmed is a couple that agreed to video and was filmed, with a clip c1 of all of it, and c2 from within.
 func filmed(t *testing.T) *study {
 	s := newStudy(t, withCoding)
 	s.agreed("A", "B")
 	s.do(domain.RecordInteraction{Study: "S", Couple: "C1", Interaction: "i1", Task: "talk", DurationMs: 12_000, HeldAt: s.clock.now()},
-		domain.CutClip{Study: "S", Couple: "C1", Clip: "c1", Interaction: "i1", StartMs: 0, EndMs: 10_000})
+		domain.CutClip{Study: "S", Couple: "C1", Clip: "c1", Interaction: "i1", EndMs: 12_000},
+		domain.CutClip{Study: "S", Couple: "C1", Clip: "c2", Interaction: "i1", StartMs: 2000, EndMs: 11_000})
 	return s
 }
 
@@ -146,20 +148,108 @@ func TestOnlyTheJudgeWatches(t *testing.T) {
 	assert.Equal(t, 404, status, "submitted")
 }
 
+// give gives a clip to a new coder, who begins with it, and returns its page.
+func (s *study) give(name, clip string) (*client, string) {
+	s.t.Helper()
+	c, id := s.member(name, domain.ActorCoder), uuid.NewString()
+	judge := s.userNamed(name)
+	s.do(domain.EnlistJudge{Study: "S", Judge: judge},
+		domain.MakeAssignment{Study: "S", Couple: "C1", Assignment: id, Clip: clip, Scheme: "warm", Judge: judge, Place: 1, Purpose: domain.PurposeStudy, On: enrolled},
+		domain.ClaimAssignment{Study: "S", Couple: "C1", Assignment: id, Judge: judge, At: s.clock.now()})
+	return c, "/code/" + id
+}
+
+// What a coder gets, by whatever ranges, are the pictures of the clip, and none of before or after.
+func TestACoderGetsTheClipAlone(t *testing.T) {
+	needTools(t)
+	s := filmed(t)
+	plain := s.keep()
+	cleo, page := s.give("cleo", "c2")
+	get := func(header http.Header) (asked, []byte) { return cleo.ask(http.MethodGet, page+"/video", header, nil) }
+	res, _ := get(nil)
+	assert.Equal(t, 404, res.StatusCode, "never the recording in its place")
+	got := cleo.get(page)
+	assert.Contains(t, got.body, "being made ready")
+	assert.NotContains(t, got.body, "<video")
+	s.videos.Wait()
+	got = cleo.get(page)
+	assert.Contains(t, got.body, "<video")
+	assert.Contains(t, got.body, `"lengthMs":9000`)
+	for _, tells := range []string{"2000", "11000", "12000", "C1", "c2", "i1"} {
+		assert.NotContains(t, got.body, tells, "where in the recording, and whose it is")
+	}
+
+	res, b := get(nil)
+	require.Equal(t, 200, res.StatusCode)
+	assert.Equal(t, "video/mp4", res.Header.Get("Content-Type"))
+	assert.Equal(t, `inline; filename="clip"`, res.Header.Get("Content-Disposition"))
+	assert.NotEqual(t, len(plain), len(b))
+	var parts []byte
+	for len(parts) < len(b) {
+		res, part := get(http.Header{"Range": {"bytes=" + strconv.Itoa(len(parts)) + "-" + strconv.Itoa(len(parts)+9999)}})
+		require.Equal(t, http.StatusPartialContent, res.StatusCode)
+		assert.True(t, strings.HasSuffix(res.Header.Get("Content-Range"), "/"+strconv.Itoa(len(b))))
+		parts = append(parts, part...)
+	}
+	assert.True(t, bytes.Equal(b, parts))
+	for _, past := range []string{"bytes=" + strconv.Itoa(len(b)) + "-", "bytes=99999999-"} {
+		res, _ = get(http.Header{"Range": {past}})
+		assert.Equal(t, http.StatusRequestedRangeNotSatisfiable, res.StatusCode)
+	}
+	path := filepath.Join(t.TempDir(), "clip")
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	ffmpeg, err := exec.LookPath("ffmpeg")
+	require.NoError(t, err)
+	pictures, err := exec.CommandContext(t.Context(), ffmpeg, "-v", "error", "-i", path, "-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-").Output()
+	require.NoError(t, err)
+	require.Len(t, pictures, 225*320*180, "nine seconds of pictures")
+	for n := range 225 {
+		number := 0
+		for i := range 12 {
+			number *= 2
+			if pictures[(n*180+166)*320+40+20*i+10] > 128 {
+				number++
+			}
+		}
+		require.Equal(t, 50+n, number)
+	}
+}
+
+// On a server without ffmpeg a coder reads that a clip cannot be shown, and can give it back; the coordinator reads why. The whole recording is no way out.
+func TestClipsThatCannotBeCut(t *testing.T) {
+	s := filmed(t)
+	s.videos.Tools = media.Tools{}
+	s.keep()
+	cleo, page := s.give("cleo", "c2")
+	cleo.get(page)
+	s.videos.Wait()
+	got := cleo.get(page)
+	assert.Contains(t, got.body, "cannot be shown at the moment")
+	assert.NotContains(t, got.body, "ffmpeg")
+	assert.Contains(t, got.body, "Give this clip back")
+	res, _ := cleo.ask(http.MethodGet, page+"/video", nil, nil)
+	assert.Equal(t, 404, res.StatusCode)
+	ana := s.member("ana", domain.ActorCoordinator)
+	got = ana.get(s.videoPath())
+	assert.Contains(t, got.body, "apt-get install ffmpeg")
+	assert.Contains(t, got.body, "A clip could not be cut")
+
+	rita, page := s.give("rita", "c1") // all of the recording: nothing has to be cut
+	assert.Contains(t, rita.get(page).body, "<video")
+	res, _ = rita.ask(http.MethodGet, page+"/video", nil, nil)
+	assert.Equal(t, 200, res.StatusCode)
+}
+
 // A consent that is withdrawn ends the watching, at the latest when the grant ends.
 func TestWithdrawnVideoIsNotWatched(t *testing.T) {
 	s := filmed(t)
 	s.keep()
-	cleo := s.member("cleo", domain.ActorCoder)
-	judge, id := s.userNamed("cleo"), uuid.NewString()
-	s.do(domain.EnlistJudge{Study: "S", Judge: judge},
-		domain.MakeAssignment{Study: "S", Couple: "C1", Assignment: id, Clip: "c1", Scheme: "warm", Judge: judge, Place: 1, Purpose: domain.PurposeStudy, On: enrolled},
-		domain.ClaimAssignment{Study: "S", Couple: "C1", Assignment: id, Judge: judge, At: s.clock.now()})
-	res, _ := cleo.ask(http.MethodGet, "/code/"+id+"/video", nil, nil)
+	cleo, page := s.give("cleo", "c1")
+	res, _ := cleo.ask(http.MethodGet, page+"/video", nil, nil)
 	require.Equal(t, 200, res.StatusCode)
 	s.do(domain.WithdrawConsent{Study: "S", Couple: "C1", Role: "A", Scope: domain.ScopeVideo})
 	s.clock.set(s.clock.now().Add(grantLife))
-	res, _ = cleo.ask(http.MethodGet, "/code/"+id+"/video", nil, nil)
+	res, _ = cleo.ask(http.MethodGet, page+"/video", nil, nil)
 	assert.Equal(t, 404, res.StatusCode)
 	_, err := s.videos.Purge(t.Context(), media.Couple{Study: "S", Code: "C1"})
 	require.NoError(t, err)

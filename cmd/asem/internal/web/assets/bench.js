@@ -3,43 +3,42 @@
 
 const $ = (id) => document.getElementById(id);
 
-/** Frames of a recording with a constant rate. A frame is sought at its middle, so that rounding never lands on its neighbour. */
+/** Frames of a clip with a constant rate. A frame is sought at its middle, so that rounding never lands on its neighbour. */
 export class Frames {
-  constructor(num, den, startMs, endMs) {
+  constructor(num, den, lengthMs) {
     this.num = num; this.den = den;
-    this.first = Math.ceil(startMs * num / den / 1000 - 1e-6);
-    this.last = Math.max(this.first, Math.ceil(endMs * num / den / 1000 - 1e-6) - 1);
+    this.last = Math.max(0, Math.ceil(lengthMs * num / den / 1000 - 1e-6) - 1);
   }
   seconds(n) { return (n + 0.5) * this.den / this.num; }
-  at(seconds) { return Math.min(this.last, Math.max(this.first, Math.floor(seconds * this.num / this.den + 1e-4))); }
+  at(seconds) { return Math.min(this.last, Math.max(0, Math.floor(seconds * this.num / this.den + 1e-4))); }
 }
 
 function begin() {
   const conf = JSON.parse($("conf").textContent);
   const video = $("video"), form = $("rate"), status = $("status");
-  const frames = new Frames(conf.rateNum, conf.rateDen, conf.startMs, conf.endMs);
+  const frames = new Frames(conf.rateNum, conf.rateDen, conf.lengthMs);
   const timed = conf.unit === "event" || conf.unit === "turn", traced = conf.unit === "continuous";
   const state = { ratings: [], omitted: [], traces: [], comment: "", ...conf.draft };
   let version = conf.version, stale = false;
 
   // Where the recording stands.
-  let frame = frames.first, loop = null;
+  let frame = 0, loop = null;
   video.controls = false;
-  const seek = (n) => { frame = Math.min(frames.last, Math.max(frames.first, n)); video.currentTime = frames.seconds(frame); show(); };
-  const ms = () => Math.max(0, Math.min(conf.endMs, video.currentTime * 1000) - conf.startMs);
-  const seekMs = (t) => seek(frames.at((conf.startMs + t) / 1000));
+  const seek = (n) => { frame = Math.min(frames.last, Math.max(0, n)); video.currentTime = frames.seconds(frame); show(); };
+  const ms = () => Math.min(conf.lengthMs, video.currentTime * 1000);
+  const seekMs = (t) => seek(frames.at(t / 1000));
   const clock = (t) => `${Math.floor(t / 60000)}:${(t / 1000 % 60).toFixed(1).padStart(4, "0")}`;
   function show() {
     $("at").hidden = false;
-    $("at").textContent = `${clock(ms())} · frame ${frame - frames.first + 1} of ${frames.last - frames.first + 1} · speed ${video.playbackRate}${loop ? ` · loop ${clock(loop[0])} to ${loop[1] === null ? "…" : clock(loop[1])}` : ""}`;
+    $("at").textContent = `${clock(ms())} · frame ${frame + 1} of ${frames.last + 1} · speed ${video.playbackRate}${loop ? ` · loop ${clock(loop[0])} to ${loop[1] === null ? "…" : clock(loop[1])}` : ""}`;
     document.documentElement.dataset.frame = frame;
   }
   function moved() {
     if (!video.paused) frame = frames.at(video.currentTime);
-    if (loop && loop[1] !== null && ms() >= loop[1]) seekMs(loop[0]);
-    if (video.currentTime * 1000 >= conf.endMs) { video.pause(); seek(frames.last); }
-    show();
     if (traced) follow();
+    if (loop && loop[1] !== null && ms() >= loop[1]) seekMs(loop[0]);
+    if (video.currentTime * 1000 >= conf.lengthMs) { video.pause(); seek(frames.last); }
+    show();
   }
   if (video.requestVideoFrameCallback) {
     const presented = (_, meta) => {
@@ -53,7 +52,7 @@ function begin() {
   video.addEventListener("seeked", () => { document.documentElement.dataset.sought = frame; show(); });
   video.addEventListener("error", () => { status.textContent = "The recording cannot be played. Load the page again, or give the clip back."; });
   video.addEventListener("loadedmetadata", () => seek(frame)); // where keys have led meanwhile
-  if (video.readyState > 0) seek(frames.first);
+  if (video.readyState > 0) seek(0);
 
   // What can be undone, and what is kept.
   const past = [];
@@ -161,7 +160,7 @@ function begin() {
   }
 
   // Traces. While the recording plays, the value that is held goes into every sample that is passed.
-  const samples = conf.sampleMs ? Math.ceil((conf.endMs - conf.startMs) / conf.sampleMs) : 0;
+  const samples = conf.sampleMs ? Math.ceil(conf.lengthMs / conf.sampleMs) : 0;
   let held = 0, lastSample = -1, running = false;
   function trace() {
     const l = lines[line];
@@ -171,7 +170,7 @@ function begin() {
   }
   const hold = (v) => { const d = lines[line].d; held = Math.min(d.max, Math.max(d.min, v)); $("lever").value = held; $("held").textContent = held.toFixed(1); };
   function follow() {
-    if (video.paused) { running = false; return; }
+    if (video.paused && !(running && video.ended)) { running = false; return; } // the last moments may pass without a picture
     const i = Math.min(samples - 1, Math.floor(ms() / conf.sampleMs)), t = trace();
     if (!running) { remember(); running = true; lastSample = i - 1; }
     if (i < lastSample || i - lastSample > Math.max(2, 2000 / conf.sampleMs)) lastSample = i - 1; // a jump
@@ -253,15 +252,15 @@ function begin() {
     if (!loop) loop = [ms(), null]; else if (loop[1] === null) loop[1] = Math.max(ms(), loop[0] + 200); else loop = null;
     show();
   }
-  function loopUnit() { const u = cells.length ? place(cells[current]).u : 0; loop = u ? [(u - 1) * conf.everyMs, Math.min(u * conf.everyMs, conf.endMs - conf.startMs) - 20] : [0, conf.endMs - conf.startMs - 20]; seekMs(loop[0]); }
-  const play = () => { if (video.paused) { if (frame >= frames.last) seek(frames.first); video.play().catch(() => {}); } else { video.pause(); seek(frames.at(video.currentTime)); } };
+  function loopUnit() { const u = cells.length ? place(cells[current]).u : 0; loop = u ? [(u - 1) * conf.everyMs, Math.min(u * conf.everyMs, conf.lengthMs) - 20] : [0, conf.lengthMs - 20]; seekMs(loop[0]); }
+  const play = () => { if (video.paused) { if (frame >= frames.last) seek(0); video.play().catch(() => {}); } else { video.pause(); seek(frames.at(video.currentTime)); } };
   const next = (n) => (cells.length ? choose(current + n) : turn(n));
 
   /** Every action: key, what it does, and whether it is a button beside the recording. */
   const actions = [
     [" ", "Play or pause", play, true], [",", "One frame back", () => step(-1), true], [".", "One frame on", () => step(1), true],
     ["ArrowLeft", "One second back", () => seekMs(ms() - 1000), true], ["ArrowRight", "One second on", () => seekMs(ms() + 1000), true],
-    ["Home", "To the beginning", () => seek(frames.first), false], ["[", "Slower", () => speed(-1), true], ["]", "Faster", () => speed(1), true],
+    ["Home", "To the beginning", () => seek(0), false], ["[", "Slower", () => speed(-1), true], ["]", "Faster", () => speed(1), true],
     ["l", "Loop: set start, set end, off", looping, true], ["i", "Loop the interval", loopUnit, !timed && !traced],
     ["n", cells.length ? "Next field" : "Next person or dimension", () => next(1), false], ["p", cells.length ? "Field before" : "Person or dimension before", () => next(-1), false],
     ["ArrowUp", "Raise the value", () => nudge(1), false], ["ArrowDown", "Lower the value", () => nudge(-1), false],
@@ -308,3 +307,10 @@ function begin() {
 }
 
 if (typeof document !== "undefined" && $("bench")) begin();
+
+// Until the clip was cut there is no workbench; the page stays as it is until there is.
+async function wait() {
+  const res = await fetch(location.pathname).catch(() => null);
+  if (res?.ok && !(await res.text()).includes("data-working")) location.assign(location.pathname); else setTimeout(wait, 1000);
+}
+if (typeof document !== "undefined" && document.querySelector("[data-working]")) wait();
