@@ -116,6 +116,9 @@ func (l *Library) cut(ctx context.Context, c Clip) error {
 	if err != nil || l.store.Has(id) {
 		return err
 	}
+	if c.EndMs <= c.StartMs {
+		return unfit("clip %s begins at %s s, but the video ends at %s s", c.Code, inSeconds(c.StartMs), inSeconds(c.of.DurationMs))
+	}
 	whole, _ := c.of.Key()
 	r, err := l.store.Open(c.of.Video, whole)
 	if err != nil {

@@ -229,6 +229,9 @@ func TestClipsAreCut(t *testing.T) {
 		_, ok := l.Outcome("S", "1", "i1", "c1")
 		assert.False(t, ok, "nothing is left to do")
 	}
+	past := w.clip(t, "c1")
+	past.StartMs, past.EndMs = 13_000, 12_000
+	assert.ErrorContains(t, w.Library.cut(t.Context(), past), "begins at 13.0 s, but the video ends at 12.0 s")
 	got := numbers(t, w.read(t, "c1"))
 	assert.Equal(t, []int{250, 25, 274}, []int{len(got), got[0], got[249]})
 	key, _ := v.Key()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
@@ -171,17 +172,23 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 	p.audited("adjudication")
 }
 
+// cut keeps a recording of a couple, with a clip k1 from within.
+func (s *study) cut(couple string, seconds, fromMs, toMs int) {
+	s.t.Helper()
+	film, err := os.ReadFile(recording(s.t, seconds))
+	require.NoError(s.t, err)
+	s.do(domain.RecordInteraction{Study: "S", Couple: couple, Interaction: "t1", Task: "talk", DurationMs: seconds * 1000, HeldAt: s.clock.now()},
+		domain.CutClip{Study: "S", Couple: couple, Clip: "k1", Interaction: "t1", StartMs: fromMs, EndMs: toMs})
+	_, err = s.videos.Keep(s.t.Context(), domain.Actor{Role: domain.ActorCoordinator, Subject: "test"}, media.Couple{Study: "S", Code: couple}, "t1",
+		media.Facts{DurationMs: seconds * 1000, RateNum: 25, RateDen: 1, Width: 96, Height: 32, Codec: "vp8"}, bytes.NewReader(film))
+	require.NoError(s.t, err)
+}
+
 // In a clip that was cut from within a recording twenty frames of twenty are those that were asked for, and a reload loses at most the last second.
 func TestWorkbenchSeeksFramesAndKeepsDrafts(t *testing.T) {
 	s := newStudy(t, schemesOfEachKind)
-	film, err := os.ReadFile(recording(t, 24))
-	require.NoError(t, err)
 	s.agreed("A", "B")
-	s.do(domain.RecordInteraction{Study: "S", Couple: "C1", Interaction: "t1", Task: "talk", DurationMs: 24_000, HeldAt: s.clock.now()},
-		domain.CutClip{Study: "S", Couple: "C1", Clip: "k1", Interaction: "t1", StartMs: 2000, EndMs: 22_000})
-	_, err = s.videos.Keep(t.Context(), domain.Actor{Role: domain.ActorCoordinator, Subject: "test"}, media.Couple{Study: "S", Code: "C1"}, "t1",
-		media.Facts{DurationMs: 24_000, RateNum: 25, RateDen: 1, Width: 96, Height: 32, Codec: "vp8"}, bytes.NewReader(film))
-	require.NoError(t, err)
+	s.cut("C1", 24, 2000, 22_000)
 	ana, bo := s.member("ana", domain.ActorCoordinator), s.member("bo", domain.ActorCoder)
 	judge := s.userOf("bo")
 	ana.post(s.staffPath("/coding?scheme=clip"), url.Values{"do": {"enlist"}, "judge": {judge}})
@@ -244,4 +251,82 @@ func TestWorkbenchSeeksFramesAndKeepsDrafts(t *testing.T) {
 	p.tap("#on")
 	p.press(kb.Escape, "n")
 	assert.NotEqual(t, before, value[int](p, now))
+}
+
+// A trace is given with the pointer, by dragging and without, and with a game controller; it has no gap, though its last moment begins after the last picture of the clip.
+func TestTracesByPointerAndController(t *testing.T) {
+	s := newStudy(t, schemesOfEachKind)
+	s.agreed("A", "B")
+	ways := []struct {
+		name        string
+		high, low   func(p *phone)
+		most, least float64
+	}{
+		{"dragging", func(p *phone) { p.drag("#lever", 1) }, func(p *phone) { p.drag("#lever", -1) }, 5, -5},
+		{"buttons", func(p *phone) {
+			for range 4 {
+				p.tap(`[aria-label="Value now"] + button`)
+			}
+		}, func(p *phone) {
+			for range 6 {
+				p.tap(`button:has(+ [aria-label="Value now"])`)
+			}
+		}, 2, -1},
+		{"controller", func(p *phone) { p.script(`window.stick = -1`) }, func(p *phone) { p.script(`window.stick = 0.5`) }, 5, -2.5},
+	}
+	for i := range ways {
+		couple := fmt.Sprintf("C%d", i+1)
+		if i > 0 {
+			s.another(couple)
+		}
+		s.cut(couple, 5, 1000, 3260)
+	}
+	ana, bo := s.member("ana", domain.ActorCoordinator), s.member("bo", domain.ActorCoder)
+	judge := s.userOf("bo")
+	ana.post(s.staffPath("/coding?scheme=trace"), url.Values{"do": {"enlist"}, "judge": {judge}})
+	require.Contains(t, ana.post(s.staffPath("/coding?scheme=trace"), url.Values{"do": {"plan"}}).body, "3 assignments were made")
+	p := s.phone()
+	p.do(chromedp.EmulateViewport(1280, 720), call(cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `navigator.getGamepads = () => [window.stick ? { connected: true, axes: [0, window.stick] } : null]`}))
+	p.lend(bo)
+	const play, slower, faster = `#tools [title="Key: Space"]`, `#tools [title="Key: ["]`, `#tools [title="Key: ]"]`
+	speed := func(button string) {
+		for range 3 {
+			p.tap(button)
+		}
+	}
+	for i, w := range s.coding().Of(judge) {
+		way := ways[i]
+		bo.post("/code/"+w.ID, url.Values{"do": {"claim"}})
+		p.open("/code/" + w.ID)
+		p.wait(`document.getElementById("video").readyState >= 2`)
+		held := func(v float64) { p.wait(fmt.Sprintf(`document.getElementById("held").textContent === "%.1f"`, v)) }
+		way.high(p)
+		held(way.most)
+		speed(slower)
+		p.tap(play)
+		p.wait(`Number(document.documentElement.dataset.filled) >= 2`)
+		p.tap(play)
+		way.low(p)
+		held(way.least)
+		speed(faster)
+		p.tap(play)
+		p.wait(`Number(document.documentElement.dataset.filled) === 10`)
+		p.wait(`document.getElementById("video").paused`)
+		p.tap("#submit")
+		p.shows("Your ratings were submitted")
+		w, _ = s.coding().Assignment(w.ID)
+		require.Len(t, w.Traces, 1, way.name)
+		got := w.Traces[0].Values
+		require.Len(t, got, 10, way.name)
+		assert.Equal(t, []float64{way.most, way.least}, []float64{got[0], got[9]}, way.name)
+	}
+}
+
+// drag presses on the middle of something, and moves to its right end (1) or its left (-1).
+func (p *phone) drag(selector string, to float64) {
+	p.t.Helper()
+	at := value[[]float64](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.scrollIntoView({ block: "center", behavior: "instant" }); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2, r.width / 2]; })()`, selector))
+	p.do(chromedp.MouseEvent(chromedp.MousePressed, at[0], at[1], chromedp.ButtonLeft), chromedp.MouseEvent(chromedp.MouseMoved, at[0]+to*at[2]/2, at[1], chromedp.ButtonLeft),
+		chromedp.MouseEvent(chromedp.MouseMoved, at[0]+to*at[2], at[1], chromedp.ButtonLeft), chromedp.MouseEvent(chromedp.MouseReleased, at[0]+to*at[2], at[1], chromedp.ButtonLeft))
 }

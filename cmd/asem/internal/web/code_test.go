@@ -251,7 +251,7 @@ func TestTrainingAndReassignment(t *testing.T) {
 }
 
 // needTools skips a test without ffmpeg, or fails it where ASEM_REQUIRE_FFMPEG=1 says that it may not be skipped.
-func needTools(t *testing.T) {
+func needTools(t testing.TB) {
 	t.Helper()
 	err := media.FindTools().Err()
 	if err == nil {
@@ -264,7 +264,7 @@ func needTools(t *testing.T) {
 }
 
 // recording makes a recording of 25 frames a second of which each frame shows its own number in twelve black or white bars.
-func recording(t *testing.T, seconds int) string {
+func recording(t testing.TB, seconds int) string {
 	t.Helper()
 	needTools(t)
 	ffmpeg, err := exec.LookPath("ffmpeg")
