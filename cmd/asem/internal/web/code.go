@@ -446,6 +446,19 @@ func (s *server) keepDraft(ctx context.Context, b bench, d draft, after int64) (
 	return s.Access.SaveDraft(ctx, b.work.ID, b.study, b.work.Couple, after, body)
 }
 
+// replaceDraft keeps what a form holds in the place of what was kept before. What the page was just saving by itself may come between.
+func (s *server) replaceDraft(ctx context.Context, b bench, d draft) (version int64, err error) {
+	for range 5 {
+		if _, version, err = s.draftOf(ctx, b); err == nil {
+			version, err = s.keepDraft(ctx, b, d, version)
+		}
+		if domain.CodeOf(err) != domain.Conflict {
+			break
+		}
+	}
+	return version, err
+}
+
 // maxBench bounds the form of a clip, in which a trace may stand.
 const maxBench = 2 << 20
 
@@ -482,10 +495,7 @@ func (s *server) changeBench(w http.ResponseWriter, r *http.Request, u access.St
 		}
 	case "save", "submit":
 		if d, err = b.readDraft(r); err == nil {
-			_, version, err = s.draftOf(r.Context(), b)
-		}
-		if err == nil {
-			version, err = s.keepDraft(r.Context(), b, d, version)
+			version, err = s.replaceDraft(r.Context(), b, d)
 		}
 		at += "?saved"
 		if err == nil && do == "submit" {
