@@ -189,6 +189,8 @@ func TestWorkbenchSeeksFramesAndKeepsDrafts(t *testing.T) {
 	s := newStudy(t, schemesOfEachKind)
 	s.agreed("A", "B")
 	s.cut("C1", 24, 2000, 22_000)
+	tools := s.videos.Tools
+	s.videos.Tools = media.Tools{} // as if ffmpeg were not there
 	ana, bo := s.member("ana", domain.ActorCoordinator), s.member("bo", domain.ActorCoder)
 	judge := s.userOf("bo")
 	ana.post(s.staffPath("/coding?scheme=clip"), url.Values{"do": {"enlist"}, "judge": {judge}})
@@ -198,7 +200,14 @@ func TestWorkbenchSeeksFramesAndKeepsDrafts(t *testing.T) {
 	p := s.phone()
 	p.do(chromedp.EmulateViewport(1280, 720))
 	p.lend(bo)
-	p.open(path) // it is being cut, and goes on by itself
+	s.videos.Wait()
+	p.do(chromedp.Navigate(s.base + path))
+	p.shows("The clip cannot be shown")
+	p.audited("a clip that cannot be shown")
+	s.videos.Tools = tools
+	s.clock.set(s.clock.now().Add(time.Minute))
+	p.tap(`a[href="` + path + `"]`) // now it is being cut, and the page goes on by itself
+	p.ready()
 	p.wait(`document.getElementById("video")?.readyState >= 2`)
 	assert.InDelta(t, 20, value[float64](p, `document.getElementById("video").duration`), 0.001, "the clip alone")
 	hits, at := 0, 0
