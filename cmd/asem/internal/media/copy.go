@@ -15,7 +15,7 @@ import (
 )
 
 // Copy copies the files of videos from one folder to another, encrypted as they are, where they are not there yet; each as a whole or not at all. It returns
-// the videos of which there is no file.
+// the videos of which there is no file. Clips are not copied: they are cut anew when somebody wants to see one.
 func Copy(ctx context.Context, from, to string, videos []domain.Video) (missing []domain.Video, err error) {
 	if len(videos) == 0 {
 		return nil, nil
