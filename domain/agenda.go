@@ -71,7 +71,7 @@ func (p Past) Agenda(r Role) []Offer {
 		if !asked(b.Arms) || len(refs) == 0 {
 			continue
 		}
-		first := b.FirstDay(p.Couple.EnrolledOn)
+		first := b.FirstDay(p.Couple.Beginnings(who))
 		for n, window := range who.diaryWindows(b, first) {
 			o := Offer{Occasion: Occasion{Burst: b.Code, Day: first.AddDays(n)}, Number: n + 1, Days: b.Days, Instruments: refs, Window: window}
 			if d, ok := p.Couple.diaries[diaryKey{r, b.Code, o.Day}]; ok {
@@ -95,7 +95,10 @@ func (p Past) offer(r Role, o Occasion) (Offer, error) {
 		return found, nil
 	}
 	if o.Burst != "" {
-		_, _, err := p.diaryDay(who, o.Burst, o.Day)
+		b, err := p.burst(o.Burst)
+		if err == nil {
+			_, err = p.diaryDay(who, b, o.Day)
+		}
 		if err != nil {
 			return Offer{}, err
 		}
@@ -116,9 +119,13 @@ func (p Past) askedOf(r Role, refs []InstrumentRef) []InstrumentRef {
 	return list
 }
 
-// asks reports whether the person agreed to a scope and takes part when a window opens. The window ends with the day before the person does no longer.
+// asks reports whether the person agreed to a scope and takes part when a window opens, or before it ends if it is counted from a date on which there was
+// nobody to ask yet. The window ends with the day before the person does no longer.
 func (p Past) asks(who *Participant, s Scope, w Window) (bool, Window) {
 	clock := who.clock()
+	if !w.Ends.After(clock.first(p.Couple.Beginnings(who).Since(), 0)) {
+		return false, w
+	}
 	for _, on := range p.partings(who) {
 		if end := clock.first(on, 0); end.Before(w.Ends) {
 			if !end.After(w.Opens) {
@@ -161,15 +168,7 @@ func (p Past) stopped(who *Participant, day Date) bool {
 
 // waveWindow returns when a participant may answer a wave; false while it is not known when.
 func (p Past) waveWindow(who *Participant, w Wave) (Window, bool) {
-	day := w.NominalDay(p.Couple.EnrolledOn)
-	switch w.Anchor {
-	case AnchorJoining:
-		if !who.JoinedOn.IsZero() {
-			day = monthsAfter(who.JoinedOn, w.Month)
-		}
-	case AnchorSession:
-		day = p.Couple.sessions[w.Session]
-	}
+	day := w.NominalDay(p.Couple.Beginnings(who))
 	if day.IsZero() {
 		return Window{}, false
 	}
@@ -184,8 +183,11 @@ func (p Past) waveWindow(who *Participant, w Wave) (Window, bool) {
 // shortest is the least time for which a diary day is offered.
 const shortest = time.Hour
 
-// diaryWindows returns the windows of the days of a burst that begins on a day, in order.
+// diaryWindows returns the windows of the days of a burst that begins on a day, in order; none while that day is not known.
 func (who *Participant) diaryWindows(b DiaryBurst, first Date) []Window {
+	if first.IsZero() {
+		return nil
+	}
 	clock := who.clock()
 	list := make([]Window, b.Days)
 	for n := range list {

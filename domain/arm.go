@@ -21,7 +21,7 @@ type ArmAssigned struct {
 	Number  int    `json:"number,omitempty"`  // in the order of its stratum, from 1; 0: drawn elsewhere
 }
 
-// SessionHeld: a session took place, such as of couple therapy; waves may be anchored to it.
+// SessionHeld: a session took place, such as of couple therapy; the days of waves and diaries may be counted from it.
 type SessionHeld struct {
 	Number int  `json:"number"` // from 1
 	On     Date `json:"on"`
@@ -176,7 +176,7 @@ func (c HoldSession) decide(p Past) ([]Event, error) {
 		return nil, err
 	}
 	var k checks
-	k.that(c.Number >= 1 && c.Number <= 1000, "number", "session %d; expected 1 to 1000", c.Number)
+	k.that(c.Number >= 1 && c.Number <= maxSession, "number", "session %d; expected 1 to %d", c.Number, maxSession)
 	k.that(!c.On.IsZero() && !c.On.Before(p.Couple.EnrolledOn), "on", "the day of the session is missing or lies before the enrolment")
 	if err := k.err(); err != nil {
 		return nil, err

@@ -208,19 +208,12 @@ func (p Protocol) checkAsking(c *checks) {
 	for i, w := range p.Waves {
 		path := fmt.Sprintf("waves[%d]", i)
 		knownArms(path+".arms", w.Arms)
-		switch w.Anchor {
-		case AnchorEnrolment, AnchorJoining:
-		case AnchorSession:
-			c.that(w.Session >= 1, path+".session", "the number of the session is %d; expected 1 or more", w.Session)
-		case AnchorCalendar:
-			c.that(!w.On.IsZero(), path+".on", "the day is missing")
-		default:
-			c.that(false, path+".anchor", "%q is not an anchor; expected %s, %s or %s, or nothing for the couple's enrolment", w.Anchor, AnchorJoining, AnchorSession, AnchorCalendar)
-		}
+		w.Origin.check(path, c)
 	}
 	for i, d := range p.Diaries {
 		path := fmt.Sprintf("diaries[%d]", i)
 		knownArms(path+".arms", d.Arms)
+		d.Origin.check(path, c)
 	}
 	for i, t := range p.Tasks {
 		path := fmt.Sprintf("tasks[%d]", i)

@@ -78,9 +78,16 @@ func (c SubmitDiary) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	burst, window, err := p.diaryDay(who, c.Burst, c.Day)
+	burst, err := p.burst(c.Burst)
 	if err != nil {
 		return nil, err
+	}
+	var window Window
+	// Another program may have known when the diary began though nobody has told it here yet.
+	if !c.Elsewhere || !burst.FirstDay(p.Couple.Beginnings(who)).IsZero() {
+		if window, err = p.diaryDay(who, burst, c.Day); err != nil {
+			return nil, err
+		}
 	}
 	occasion := Occasion{Burst: c.Burst, Day: c.Day}
 	asked := burst.Instruments
@@ -135,18 +142,26 @@ func (c SubmitDiary) checkEntries(p Past, asked []InstrumentRef) error {
 	return k.err()
 }
 
-// diaryDay finds the burst and window of a day, or says why there is none.
-func (p Past) diaryDay(who *Participant, code string, day Date) (DiaryBurst, Window, error) {
-	burst, ok := p.Study.Protocol.Diary(code)
+// burst finds a diary of the protocol in force.
+func (p Past) burst(code string) (DiaryBurst, error) {
+	b, ok := p.Study.Protocol.Diary(code)
 	if !ok {
-		return DiaryBurst{}, Window{}, refuse(NotFound, "burst", "the protocol has no diary %q", code)
+		return DiaryBurst{}, refuse(NotFound, "burst", "the protocol has no diary %q", code)
 	}
-	if burst.DayNumber(p.Couple.EnrolledOn, day) == 0 {
-		first := burst.FirstDay(p.Couple.EnrolledOn)
-		return DiaryBurst{}, Window{}, refuse(Invalid, "day", "%s is not a day of diary %s; expected %s to %s", day, code, first, first.AddDays(burst.Days-1))
+	return b, nil
+}
+
+// diaryDay finds the window of a day, or says why there is none.
+func (p Past) diaryDay(who *Participant, b DiaryBurst, day Date) (Window, error) {
+	known := p.Couple.Beginnings(who)
+	first, n := b.FirstDay(known), b.DayNumber(known, day)
+	switch {
+	case first.IsZero():
+		return Window{}, refuse(Conflict, "day", "what diary %s is counted from has not happened yet", b.Code)
+	case n == 0:
+		return Window{}, refuse(Invalid, "day", "%s is not a day of diary %s; expected %s to %s", day, b.Code, first, first.AddDays(b.Days-1))
 	}
-	first := burst.FirstDay(p.Couple.EnrolledOn)
-	return burst, who.diaryWindows(burst, first)[first.DaysUntil(day)], nil
+	return who.diaryWindows(b, first)[n-1], nil
 }
 
 // CloseDiaryDay notes that a participant let a diary day pass. A scheduler sends it; sent early it is refused.
@@ -165,7 +180,11 @@ func (c CloseDiaryDay) decide(p Past) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, window, err := p.diaryDay(who, c.Burst, c.Day)
+	burst, err := p.burst(c.Burst)
+	if err != nil {
+		return nil, err
+	}
+	window, err := p.diaryDay(who, burst, c.Day)
 	if err != nil {
 		return nil, err
 	}

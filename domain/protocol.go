@@ -73,22 +73,9 @@ type Wave struct {
 	ClosesDaysLate int             `json:"closesDaysLate"` // and closes at the end of the day so many days after it
 	GraceDays      int             `json:"graceDays"`      // answers are taken, as late, so many days longer
 	Instruments    []InstrumentRef `json:"instruments,omitempty"`
-	Anchor         Anchor          `json:"anchor,omitempty"`  // from when days are counted
-	Session        int             `json:"session,omitempty"` // AnchorSession: its number; the window opens around the day on which it was held
-	On             Date            `json:"on,omitzero"`       // AnchorCalendar: the nominal day
-	Arms           []string        `json:"arms,omitempty"`    // who is asked; empty: everybody
+	Origin
+	Arms []string `json:"arms,omitempty"` // who is asked; empty: everybody
 }
-
-// Anchor says what the window of a wave is counted from.
-type Anchor string
-
-// The anchors.
-const (
-	AnchorEnrolment Anchor = ""         // the couple's enrolment
-	AnchorJoining   Anchor = "joining"  // each partner's own first consent
-	AnchorSession   Anchor = "session"  // a session that was held
-	AnchorCalendar  Anchor = "calendar" // a date
-)
 
 // InstrumentRef names one version of an instrument.
 type InstrumentRef struct {
@@ -101,14 +88,15 @@ func (r InstrumentRef) String() string { return r.Code + "@" + r.Version }
 // DiaryBurst is a run of consecutive diary days.
 type DiaryBurst struct {
 	Code        string          `json:"code"`
-	StartMonth  float64         `json:"startMonth"` // months from enrolment, as Wave.Month
+	StartMonth  float64         `json:"startMonth"` // months from its origin, as Wave.Month
 	StartDay    int             `json:"startDay"`   // and so many days later
 	Days        int             `json:"days"`
 	OpensHour   int             `json:"opensHour"`  // by the participant's wall clock, on the day itself
 	ClosesHour  int             `json:"closesHour"` // counted from the day's midnight: 27 is three in the following night
 	GraceHours  int             `json:"graceHours"` // answers are taken, as late, so many hours longer
 	Instruments []InstrumentRef `json:"instruments"`
-	Arms        []string        `json:"arms,omitempty"` // who is asked; empty: everybody
+	Origin
+	Arms []string `json:"arms,omitempty"` // who is asked; empty: everybody
 }
 
 // Task is something that partners do together in a session: an interaction that is recorded for coding, or an activity. Tasks of a wave are held in
@@ -206,7 +194,7 @@ func (p Protocol) Validate() error {
 		c.that(!seen["diary "+d.Code], path+".code", "diary %q stands twice", d.Code)
 		seen["diary "+d.Code] = true
 		c.that(d.Days >= 1 && d.Days <= 366, path+".days", "%d days; expected 1 to 366", d.Days)
-		c.that(finite(d.StartMonth) && d.StartMonth >= 0 && d.StartDay >= 0, path, "a diary cannot start before enrolment")
+		c.that(finite(d.StartMonth) && d.StartMonth >= 0 && d.StartDay >= 0, path, "a diary cannot start before what it is counted from")
 		c.that(d.OpensHour >= 0 && d.OpensHour < d.ClosesHour && d.ClosesHour <= d.OpensHour+24, path,
 			"the day is open from hour %d to %d; expected it to open at 0 or later and to close within 24 hours of that", d.OpensHour, d.ClosesHour)
 		c.that(d.GraceHours >= 0, path+".graceHours", "a negative grace")
@@ -323,29 +311,4 @@ const daysPerMonth = 30.4375 // 365.25 / 12
 func monthsAfter(d Date, months float64) Date {
 	whole, part := math.Modf(months)
 	return d.AddMonths(int(whole)).AddDays(int(math.Round(part * daysPerMonth)))
-}
-
-// NominalDay returns the day on which the wave falls for a couple enrolled on the given day; the zero Date where enrolment does not tell.
-func (w Wave) NominalDay(enrolled Date) Date {
-	switch w.Anchor {
-	case AnchorCalendar:
-		return w.On
-	case AnchorEnrolment:
-		return monthsAfter(enrolled, w.Month)
-	}
-	return Date{}
-}
-
-// FirstDay returns the first diary day of a couple enrolled on the given day.
-func (b DiaryBurst) FirstDay(enrolled Date) Date {
-	return monthsAfter(enrolled, b.StartMonth).AddDays(b.StartDay)
-}
-
-// DayNumber returns which day of the burst a date is, from 1; 0 when it lies outside.
-func (b DiaryBurst) DayNumber(enrolled, day Date) int {
-	n := b.FirstDay(enrolled).DaysUntil(day) + 1
-	if n < 1 || n > b.Days {
-		return 0
-	}
-	return n
 }

@@ -27,7 +27,7 @@ func EventTypes() []EventType { return eventTypes }
 var eventTypes = []EventType{
 	eventType[StudyCreated]("study.created", 1),
 	eventType[InstrumentRegistered]("instrument.registered", 1),
-	eventType[ProtocolPublished]("protocol.published", 2),
+	eventType[ProtocolPublished]("protocol.published", 3),
 	eventType[ModelRegistered]("model.registered", 2),
 	eventType[ModelRetired]("model.retired", 1),
 	eventType[RandomisationSeeded]("randomisation.seeded", 1),

@@ -125,15 +125,27 @@ type fieldPlan struct {
 	read *plan
 }
 
-func structPlan(t reflect.Type, made map[reflect.Type]*plan) plan {
-	fields := make([]fieldPlan, t.NumField())
-	for i := range fields {
+// fieldPlans lists how the fields of a struct are read that begins at an offset; those of a struct within it that has no name stand among them.
+func fieldPlans(t reflect.Type, offset uintptr, made map[reflect.Type]*plan) (fields []fieldPlan) {
+	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := bytes.Cut([]byte(f.Tag.Get("json")), []byte(","))
-		if f.Anonymous || len(name) == 0 || len(fields) > 64 || !(len(options) == 0 || string(options) == "omitempty" || string(options) == "omitzero") {
+		switch {
+		case f.Anonymous && f.Tag == "" && f.Type.Kind() == reflect.Struct:
+			fields = append(fields, fieldPlans(f.Type, offset+f.Offset, made)...)
+		case f.Anonymous || len(name) == 0 || !(len(options) == 0 || string(options) == "omitempty" || string(options) == "omitzero"):
 			panic(fmt.Sprintf("events: there is no plan to read field %s of %s", f.Name, t))
+		default:
+			fields = append(fields, fieldPlan{string(name), fmt.Appendf(nil, "%q:", name), offset + f.Offset, planFor(f.Type, made)})
 		}
-		fields[i] = fieldPlan{string(name), fmt.Appendf(nil, "%q:", name), f.Offset, planFor(f.Type, made)}
+	}
+	return fields
+}
+
+func structPlan(t reflect.Type, made map[reflect.Type]*plan) plan {
+	fields := fieldPlans(t, 0, made)
+	if len(fields) > 64 {
+		panic(fmt.Sprintf("events: there is no plan to read the %d fields of %s", len(fields), t))
 	}
 	return func(r *payloadReader, p unsafe.Pointer) error {
 		if !r.take('{') {

@@ -8,8 +8,8 @@ type upcaster func(payload []byte) ([]byte, error)
 // upcasters holds, for every event type whose payload ever changed, the step from each old schema
 // to the next: upcasters["diary.submitted"][1] leads from schema 1 to 2.
 var upcasters = map[string]map[int]upcaster{
-	// Schema 2 can say more; what was said before is still said so.
-	"protocol.published": {1: asItWas},
+	// A later schema can say more; what was said before is still said so.
+	"protocol.published": {1: asItWas, 2: asItWas},
 	"couple.enrolled":    {1: asItWas},
 	"participant.moved":  {1: asItWas},
 	"consent.given":      {1: asItWas},
