@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -249,6 +250,12 @@ func (p Protocol) Wave(index int) (Wave, bool) {
 // Diary returns the burst with a code.
 func (p Protocol) Diary(code string) (DiaryBurst, bool) {
 	return find(p.Diaries, func(d DiaryBurst) bool { return d.Code == code })
+}
+
+// Anchored reports whether anything is counted from something else than enrolment.
+func (p Protocol) Anchored() bool {
+	return slices.ContainsFunc(p.Waves, func(w Wave) bool { return w.Anchor != AnchorEnrolment }) ||
+		slices.ContainsFunc(p.Diaries, func(d DiaryBurst) bool { return d.Anchor != AnchorEnrolment })
 }
 
 // Scheme returns the coding scheme with a code.

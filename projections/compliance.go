@@ -105,9 +105,9 @@ func (t *Tx) attendDiary(ctx context.Context, at events.Envelope, r domain.Role,
 	return t.Insert(ctx, insertDiaryAttendance, []byte(personKey(at.Study, couple, r)), []byte(coupleKey(at.Study, couple)), burst, day.String(), int(o), int64(at.Position))
 }
 
-// Counts says what became of what was asked. A person is expected if on the nominal day the person had not
-// withdrawn and, where the protocol stops after a separation, the couple had not separated; and also
-// whoever answered nevertheless.
+// Counts says what became of what was asked. A person is expected if the nominal day is known and on it the person took part
+// already, had not withdrawn and, where the protocol stops after a separation, the couple had not separated; and also whoever
+// answered nevertheless.
 type Counts struct {
 	Expected   int
 	Received   int // on time, late or unrecorded
@@ -158,8 +158,8 @@ func (v View) Compliance(ctx context.Context, study string) (Compliance, error) 
 		return Compliance{}, err
 	}
 	all := studyKey(study)
-	t := tally{study: s, by: map[string]*Compliance{}}
-	err = v.tally(ctx, &t, `''`, `c.key > $2 AND c.key < $3`, []any{[]byte(all), []byte(all.end())})
+	t := tally{study: s, whole: true, by: map[string]*Compliance{}}
+	err = v.tally(ctx, &t, `c.key > $2 AND c.key < $3`, []any{[]byte(all), []byte(all.end())})
 	return *t.of(""), err
 }
 
@@ -176,7 +176,7 @@ func (v View) ComplianceOf(ctx context.Context, study string, couples []string) 
 	}
 	err = inParts(keys, func(part []string) error {
 		condition, width := among("c.key", 2, len(part))
-		return v.tally(ctx, &t, `c.code`, condition, fill(nil, asBytes(part), width))
+		return v.tally(ctx, &t, condition, fill(nil, asBytes(part), width))
 	})
 	found := make(map[string]Compliance, len(t.by))
 	for c, counts := range t.by {
@@ -188,20 +188,28 @@ func (v View) ComplianceOf(ctx context.Context, study string, couples []string) 
 // tally adds up what is read, for the whole study under "" or for each couple under its code.
 type tally struct {
 	study Study
+	whole bool
 	by    map[string]*Compliance
+	begun map[string]begun // by couple; nil where enrolment tells everything
 }
 
 // group is how many persons share everything that decides what is expected of them.
 type group struct {
-	couple                         string // empty when counted over all
+	couple                         string // empty when counted over all, and enrolment tells everything
 	role                           domain.Role
 	enrolled, separated, withdrawn domain.Date
 	persons                        int
 }
 
-// expectedOn reports whether the persons were still asked on a day.
-func (g group) expectedOn(d domain.Date, p domain.Protocol) bool {
-	if d.IsZero() { // counted from something that the study's plan does not tell: whoever answered was asked
+// beginnings returns what the days of the persons are counted from.
+func (t *tally) beginnings(g group) domain.Beginnings {
+	return t.begun[g.couple].of(g.role, g.enrolled)
+}
+
+// expectedOn reports whether the persons were asked already, and were still asked, on a day; not while the day is not known.
+func (t *tally) expectedOn(g group, d domain.Date) bool {
+	p := t.study.Protocol
+	if d.IsZero() || d.Before(t.beginnings(g).Since()) {
 		return false
 	}
 	if !g.withdrawn.IsZero() && !d.Before(g.withdrawn) {
@@ -223,9 +231,18 @@ func (g *group) fields() []any {
 	return []any{&g.couple, &g.role, day{&g.enrolled}, day{&g.separated}, day{&g.withdrawn}}
 }
 
-// tally reads who is asked and what came in, for the couples that meet a condition on {couple} c. couple is the
-// expression to count by.
-func (v View) tally(ctx context.Context, t *tally, couple, condition string, args []any) error {
+// tally reads who is asked and what came in, for the couples that meet a condition on {couple} c.
+func (v View) tally(ctx context.Context, t *tally, condition string, args []any) error {
+	couple := `''`
+	if anchored := t.study.Protocol.Anchored(); anchored || !t.whole {
+		couple = `c.code`
+		if anchored {
+			var err error
+			if t.begun, err = v.beginnings(ctx, condition, args); err != nil {
+				return err
+			}
+		}
+	}
 	asked := `SELECT ` + groupNames + `, count(*) FROM (SELECT ` + couple + groupColumns + groupFrom + groupHeld + condition + `) AS g GROUP BY ` + groupNames
 	err := v.read(ctx, "who is asked", asked, args, func(scan scanner) error {
 		var g group
@@ -270,8 +287,11 @@ func (v View) tally(ctx context.Context, t *tally, couple, condition string, arg
 	})
 }
 
-// of returns the counts of a couple, made with a row for everything that the protocol asks.
+// of returns the counts of a couple, or of all where they are counted together, made with a row for everything that the protocol asks.
 func (t *tally) of(couple string) *Compliance {
+	if t.whole {
+		couple = ""
+	}
 	if c, ok := t.by[couple]; ok {
 		return c
 	}
@@ -312,16 +332,19 @@ func (t *tally) diaryCounts(couple, burst string, n int, r domain.Role) *Counts 
 }
 
 func (t *tally) ask(g group) {
-	p := t.study.Protocol
-	for _, w := range p.Waves {
-		if c := t.waveCounts(g.couple, w.Index, g.role); c != nil && g.expectedOn(w.NominalDay(g.enrolled), p) {
+	known := t.beginnings(g)
+	for _, w := range t.study.Protocol.Waves {
+		if c := t.waveCounts(g.couple, w.Index, g.role); c != nil && t.expectedOn(g, w.NominalDay(known)) {
 			c.Expected += g.persons
 		}
 	}
-	for _, b := range p.Diaries {
-		first := b.FirstDay(g.enrolled)
+	for _, b := range t.study.Protocol.Diaries {
+		first := b.FirstDay(known)
+		if first.IsZero() {
+			continue
+		}
 		for n := range b.Days {
-			if c := t.diaryCounts(g.couple, b.Code, n+1, g.role); c != nil && g.expectedOn(first.AddDays(n), p) {
+			if c := t.diaryCounts(g.couple, b.Code, n+1, g.role); c != nil && t.expectedOn(g, first.AddDays(n)) {
 				c.Expected += g.persons
 			}
 		}
@@ -331,14 +354,14 @@ func (t *tally) ask(g group) {
 func (t *tally) wave(g group, wave int, o outcome) {
 	w, ok := t.study.Protocol.Wave(wave)
 	if c := t.waveCounts(g.couple, wave, g.role); ok && c != nil {
-		c.add(o, g.persons, g.expectedOn(w.NominalDay(g.enrolled), t.study.Protocol))
+		c.add(o, g.persons, t.expectedOn(g, w.NominalDay(t.beginnings(g))))
 	}
 }
 
 func (t *tally) diary(g group, burst string, on domain.Date, o outcome) {
 	b, ok := t.study.Protocol.Diary(burst)
-	if c := t.diaryCounts(g.couple, burst, b.DayNumber(g.enrolled, on), g.role); ok && c != nil {
-		c.add(o, g.persons, g.expectedOn(on, t.study.Protocol))
+	if c := t.diaryCounts(g.couple, burst, b.DayNumber(t.beginnings(g), on), g.role); ok && c != nil {
+		c.add(o, g.persons, t.expectedOn(g, on))
 	}
 }
 

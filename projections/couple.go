@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS {participant} (
 	role          TEXT NOT NULL,
 	code          TEXT NOT NULL,
 	zone          TEXT NOT NULL,
+	zone_since    BIGINT NOT NULL, -- 0: from the beginning
 	withdrawn_on  TEXT NOT NULL, -- empty while taking part
 	from_position BIGINT NOT NULL,
 	to_position   BIGINT NOT NULL,
@@ -44,6 +45,16 @@ CREATE TABLE IF NOT EXISTS {consent} (
 	to_position   BIGINT NOT NULL,
 	PRIMARY KEY (key, scope, from_position)
 );
+CREATE TABLE IF NOT EXISTS {beginning} ( -- from which days are counted, beside enrolment
+	key           BYTEA NOT NULL, -- of the participant who joined, or of the couple that held a session
+	couple_key    BYTEA NOT NULL,
+	role          TEXT NOT NULL, -- empty: a session
+	session       BIGINT NOT NULL, -- its number; 0: joining
+	day           TEXT NOT NULL,
+	from_position BIGINT NOT NULL,
+	PRIMARY KEY (key, session, from_position)
+);
+CREATE INDEX IF NOT EXISTS {beginning_by_couple} ON {beginning} (couple_key);
 CREATE TABLE IF NOT EXISTS {erasure} (
 	study         TEXT NOT NULL,
 	couple        TEXT NOT NULL,
@@ -54,7 +65,7 @@ CREATE TABLE IF NOT EXISTS {erasure} (
 )`
 
 func couples() definition {
-	return project("couple", 1, coupleSchema,
+	return project("couple", 2, coupleSchema,
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.CoupleEnrolled) error {
 			couple := coupleKey(at.Study, e.Code)
 			err := tx.Insert(ctx, insertCouple, []byte(couple), at.Study, e.Code, e.EnrolledOn.String(), "", int64(at.Position), int64(forever))
@@ -85,7 +96,7 @@ func couples() definition {
 			if err := tx.Insert(ctx, insertErasure, at.Study, couple, string(e.Role), last, int64(at.Position)); err != nil {
 				return err
 			}
-			return tx.erase(ctx, at, e, "key", []string{"participant", "consent"}, "key", []string{"couple"})
+			return tx.erase(ctx, at, e, "key", []string{"participant", "consent", "beginning"}, "key", []string{"couple", "beginning"})
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.CoupleSeparated) error {
 			couple, err := coupleOf(at)
@@ -104,17 +115,28 @@ func couples() definition {
 			return tx.Insert(ctx, insertCouple, k, at.Study, couple, enrolled, e.On.String(), int64(at.Position), int64(forever))
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantMoved) error {
-			return tx.changeParticipant(ctx, at, e.Role, "zone", e.Zone)
+			return tx.changeParticipant(ctx, at, e.Role, func(p *participantRow) { p.zone, p.zoneSince = e.Zone, micros(e.At) })
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ParticipantWithdrew) error {
-			return tx.changeParticipant(ctx, at, e.Role, "withdrawn_on", e.On.String())
+			return tx.changeParticipant(ctx, at, e.Role, func(p *participantRow) { p.withdrawnOn = e.On.String() })
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ConsentGiven) error {
 			k, err := tx.closeConsent(ctx, at, e.Role, e.Scope)
 			if err != nil {
 				return err
 			}
+			if err := tx.join(ctx, at, k, e); err != nil {
+				return err
+			}
 			return tx.Insert(ctx, insertConsent, []byte(k), string(e.Scope), e.Version, int64(at.Position), int64(forever))
+		}),
+		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.SessionHeld) error {
+			couple, err := coupleOf(at)
+			if err != nil {
+				return err
+			}
+			k := []byte(coupleKey(at.Study, couple))
+			return tx.Insert(ctx, insertBeginning, k, k, "", e.Number, e.On.String(), int64(at.Position))
 		}),
 		on(func(ctx context.Context, tx *Tx, at events.Envelope, e domain.ConsentWithdrawn) error {
 			_, err := tx.closeConsent(ctx, at, e.Role, e.Scope)
@@ -125,40 +147,74 @@ func couples() definition {
 
 var (
 	insertCouple      = insertInto("couple", "key, study, code, enrolled_on, separated_on, from_position, to_position")
-	insertParticipant = insertInto("participant", "key, couple_key, study, role, code, zone, withdrawn_on, from_position, to_position")
+	insertParticipant = insertInto("participant", "key, couple_key, study, role, code, zone, zone_since, withdrawn_on, from_position, to_position")
+	insertBeginning   = insertInto("beginning", "key, couple_key, role, session, day, from_position")
 	insertErasure     = insertInto("erasure", "study, couple, role, last, from_position")
 	insertConsent     = insertInto("consent", "key, scope, version, from_position, to_position")
 )
 
 func (t *Tx) openParticipant(ctx context.Context, at events.Envelope, couple string, p domain.NewParticipant) error {
 	return t.Insert(ctx, insertParticipant, []byte(personKey(at.Study, couple, p.Role)), []byte(coupleKey(at.Study, couple)), at.Study,
-		string(p.Role), p.Code, p.Zone, "", int64(at.Position), int64(forever))
+		string(p.Role), p.Code, p.Zone, 0, "", int64(at.Position), int64(forever))
 }
 
-// changeParticipant closes the row of a participant and opens one that differs in one column.
-func (t *Tx) changeParticipant(ctx context.Context, at events.Envelope, r domain.Role, column, value string) error {
+// participantRow is what can change of a participant.
+type participantRow struct {
+	zone        string
+	zoneSince   int64
+	withdrawnOn string
+}
+
+// changeParticipant closes the row of a participant and opens a changed one.
+func (t *Tx) changeParticipant(ctx context.Context, at events.Envelope, r domain.Role, change func(*participantRow)) error {
 	couple, err := coupleOf(at)
 	if err != nil {
 		return err
 	}
 	k := personKey(at.Study, couple, r)
-	row, err := t.queryRow(ctx, `UPDATE {participant} SET to_position = $2 WHERE key = $1 AND to_position = $3 RETURNING couple_key, code, zone, withdrawn_on`,
+	row, err := t.queryRow(ctx, `UPDATE {participant} SET to_position = $2 WHERE key = $1 AND to_position = $3 RETURNING couple_key, code, zone, zone_since, withdrawn_on`,
 		[]byte(k), int64(at.Position), int64(forever))
 	if err != nil {
 		return err
 	}
 	var coupleKey []byte
-	var code, zone, withdrawn string
-	if err := row.Scan(&coupleKey, &code, &zone, &withdrawn); err != nil {
+	var code string
+	var p participantRow
+	if err := row.Scan(&coupleKey, &code, &p.zone, &p.zoneSince, &p.withdrawnOn); err != nil {
 		return fmt.Errorf("find role %s of couple %s: %w", r, couple, err)
 	}
-	switch column {
-	case "zone":
-		zone = value
-	case "withdrawn_on":
-		withdrawn = value
+	change(&p)
+	return t.Insert(ctx, insertParticipant, []byte(k), coupleKey, at.Study, string(r), code, p.zone, p.zoneSince, p.withdrawnOn, int64(at.Position), int64(forever))
+}
+
+// join notes the day of a participant's first consent. Which day that is by the person's own clock is for the domain to say, from the zones so far.
+func (t *Tx) join(ctx context.Context, at events.Envelope, who key, consent domain.ConsentGiven) error {
+	if consent.At.IsZero() {
+		return nil
 	}
-	return t.Insert(ctx, insertParticipant, []byte(k), coupleKey, at.Study, string(r), code, zone, withdrawn, int64(at.Position), int64(forever))
+	rows, err := t.Query(ctx, `SELECT p.couple_key, p.zone, p.zone_since FROM {participant} p WHERE p.key = $1 AND NOT EXISTS (SELECT 1 FROM {beginning} b WHERE b.key = $1) ORDER BY p.from_position`, []byte(who))
+	if err != nil {
+		return err
+	}
+	var couple domain.Couple
+	var coupleKey []byte
+	err = each(rows, func(scan scanner) error {
+		var zone string
+		var since int64
+		if err := scan(&coupleKey, &zone, &since); err != nil {
+			return err
+		}
+		if couple.Participants == nil {
+			couple.Apply(domain.ParticipantJoined{Role: consent.Role, Zone: zone})
+		}
+		couple.Apply(domain.ParticipantMoved{Role: consent.Role, Zone: zone, At: timeOf(since)})
+		return nil
+	})
+	couple.Apply(consent)
+	if p, ok := couple.Participant(consent.Role); ok && err == nil && !p.JoinedOn.IsZero() {
+		err = t.Insert(ctx, insertBeginning, []byte(who), coupleKey, string(consent.Role), 0, p.JoinedOn.String(), int64(at.Position))
+	}
+	return err
 }
 
 func (t *Tx) closeConsent(ctx context.Context, at events.Envelope, r domain.Role, s domain.Scope) (key, error) {
@@ -388,6 +444,44 @@ func (v View) addParticipants(ctx context.Context, list []Couple) error {
 			})
 	})
 	return err
+}
+
+// begun is what the days of a couple are counted from, beside its enrolment.
+type begun struct {
+	joined   map[domain.Role]domain.Date
+	sessions map[int]domain.Date
+}
+
+// of returns what the days of a partner are counted from.
+func (b begun) of(r domain.Role, enrolled domain.Date) domain.Beginnings {
+	return domain.Beginnings{Enrolled: enrolled, Joined: b.joined[r], Sessions: b.sessions}
+}
+
+// beginnings reads what days are counted from, by couple, of the couples that meet a condition on {couple} c.
+func (v View) beginnings(ctx context.Context, condition string, args []any) (map[string]begun, error) {
+	by := map[string]begun{}
+	err := v.read(ctx, "what days are counted from", `SELECT c.code, b.role, b.session, b.day FROM {beginning} b JOIN {couple} c ON c.key = b.couple_key
+		WHERE b.from_position <= $1 AND c.from_position <= $1 AND $1 < c.to_position AND `+condition+` ORDER BY b.from_position`, args, func(scan scanner) error {
+		var couple string
+		var role domain.Role
+		var session int
+		var on domain.Date
+		if err := scan(&couple, &role, &session, day{&on}); err != nil {
+			return err
+		}
+		b, ok := by[couple]
+		if !ok {
+			b = begun{map[domain.Role]domain.Date{}, map[int]domain.Date{}}
+			by[couple] = b
+		}
+		if session > 0 {
+			b.sessions[session] = on
+		} else {
+			b.joined[role] = on
+		}
+		return nil
+	})
+	return by, err
 }
 
 // day scans a calendar day; the empty text is no day.

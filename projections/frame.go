@@ -133,7 +133,7 @@ type waveShape struct {
 //
 //	couple, person, role   as in WaveFrame
 //	burst                  category: code of the diary
-//	day                    day of the diary, from 1
+//	day                    day of the diary, from 1; NaN where nothing tells here when the diary began
 //	months                 days from enrolment, in months of 30.4375 days
 //	<construct>            as in WaveFrame
 func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
@@ -149,6 +149,11 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 	if err != nil {
 		return Dataset{}, err
 	}
+	all := studyKey(study)
+	began, err := v.beginnings(ctx, `c.key > $2 AND c.key < $3`, []any{[]byte(all), []byte(all.end())})
+	if err != nil {
+		return Dataset{}, err
+	}
 	scores := &sources{}
 	rows := newTable(people)
 	for _, sc := range list {
@@ -156,9 +161,9 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 		if burst < 0 {
 			return Dataset{}, fmt.Errorf("there are scores of diary %s, which the protocol of study %s does not have", sc.Burst, study)
 		}
-		day := s.Protocol.Diaries[burst].DayNumber(people[sc.PersonID].enrolled, sc.Day)
-		if sc.Value != nil {
-			rows.set(place{sc.PersonID, burst*maxDiaryDays + day}, scores.column(sc.Construct, sc.Instrument), *sc.Value)
+		if enrolled := people[sc.PersonID].enrolled; sc.Value != nil {
+			day := s.Protocol.Diaries[burst].DayNumber(began[sc.Couple].of(sc.Role, enrolled), sc.Day)
+			rows.set(rows.diaryDay(sc.PersonID, burst, enrolled.DaysUntil(sc.Day), day), scores.column(sc.Construct, sc.Instrument), *sc.Value)
 		}
 	}
 	return v.dataset(ctx, s, s.diaryColumns(rows, scores))
@@ -167,26 +172,33 @@ func (v View) DiaryFrame(ctx context.Context, study string) (Dataset, error) {
 // diaryColumns makes the columns of a DiaryFrame.
 func (s Study) diaryColumns(rows *table, scores *sources) *builder {
 	places := rows.places()
-	bursts, days, months := make([]string, len(places)), make([]float64, len(places)), make([]float64, len(places))
+	bursts := make([]string, len(places))
 	for i, p := range places {
-		b := s.Protocol.Diaries[p.when/maxDiaryDays]
-		n := p.when % maxDiaryDays
-		enrolled := rows.people[p.PersonID].enrolled
-		bursts[i], days[i] = b.Code, float64(n)
-		months[i] = float64(enrolled.DaysUntil(b.FirstDay(enrolled))+n-1) / daysPerMonth
+		bursts[i] = s.Protocol.Diaries[p.when/diarySpan].Code
 	}
 	b := s.builder(rows, places)
 	b.category("burst", bursts, "code of the diary", "protocol")
-	b.numeric("day", days, "day of the diary, from 1", "protocol")
-	b.numeric("months", months, "days from enrolment in months of 30.4375 days", "protocol and the day of enrolment")
+	b.numeric("day", rows.values(places, "day"), "day of the diary, from 1", "protocol")
+	b.numeric("months", rows.values(places, "months"), "days from enrolment in months of 30.4375 days", "protocol and the day of enrolment")
 	b.scores(scores, s)
 	return b
 }
 
 const (
-	maxDiaryDays = 1000 // above what a protocol may ask: burst and day make one number
+	diarySpan    = 1 << 20 // more days than lie between any two dates: burst and day make one number
 	daysPerMonth = 30.4375
 )
+
+// diaryDay returns the place of a day that comes so many days after enrolment, and attaches what the row says of it. number is that of the day in
+// its diary; 0: not known.
+func (t *table) diaryDay(who PersonID, burst, days, number int) place {
+	p := place{who, burst*diarySpan + diarySpan/2 + days}
+	t.attach(p, "months", float64(days)/daysPerMonth)
+	if number > 0 {
+		t.attach(p, "day", float64(number))
+	}
+	return p
+}
 
 func (v View) dataset(ctx context.Context, s Study, b *builder) (Dataset, error) {
 	f, err := frame.New(b.columns...)

@@ -184,8 +184,17 @@ func SpecOf(m domain.ChangeModel) ModelSpec {
 
 // touch is what events did to the data of a study.
 type touch struct {
-	couples map[string]bool // whose own rows changed
+	couples map[string]bool // whose own rows of waves changed
+	diary   bool            // rows of the diary may have
 	all     bool            // more may have
+}
+
+// concerns reports whether a data set may have changed. A nil touch is of a study in which nothing happened.
+func (t *touch) concerns(frame string) bool {
+	if t == nil {
+		return false
+	}
+	return t.all || frame == "waves" && len(t.couples) > 0 || frame == "diary" && t.diary
 }
 
 // maxTouched is after how many events it is not worth looking at them one by one.
@@ -212,8 +221,10 @@ func (l *Live) touched(ctx context.Context, upTo events.Position) (map[string]*t
 			case "questionnaire.submitted", "answer.corrected", "score.recorded", "score.corrected":
 				t.couples[couple] = true
 				t.all = t.all || !ok
-			case "consent.given", "consent.withdrawn", "wave.missed", "diary.missed", "participant.moved", "interaction.recorded", "clip.cut", "participant.withdrew", "couple.separated", "model.registered", "model.retired",
-				"contact.changed", "language.chosen", "pairing.confirmed", "separation.reported", "session.held", "change.noted", "randomisation.seeded", "place.taken",
+			case "diary.submitted", "consent.given", "session.held": // days of a diary may be counted from the last two
+				t.diary = true
+			case "consent.withdrawn", "wave.missed", "diary.missed", "participant.moved", "interaction.recorded", "clip.cut", "participant.withdrew", "couple.separated", "model.registered", "model.retired",
+				"contact.changed", "language.chosen", "pairing.confirmed", "separation.reported", "change.noted", "randomisation.seeded", "place.taken",
 				"prompt.scheduled", "prompt.sent", "prompt.accepted", "prompt.failed", "prompt.opened", "form.started", "note.written", "risk.raised", "note.read", "risk.handled":
 				// no data set shows them
 			case "couple.enrolled", "participant.joined":
@@ -248,7 +259,7 @@ type liveStudy struct {
 func (l *Live) refresh(ctx context.Context, view View, set liveSet, t *touch) (*liveStudy, error) {
 	old := l.studies[set.key()]
 	switch {
-	case old != nil && (t == nil || !t.all && len(t.couples) == 0):
+	case old != nil && !t.concerns(set.frame):
 		same := *old
 		same.changed, same.from.Position = false, view.at
 		same.before, same.couples = nil, nil

@@ -17,7 +17,7 @@ func definitions() []definition {
 
 // auditOnly lists the events that no read model shows: they stand in the log for whoever asks what happened, and for [Board] and [Desk].
 var auditOnly = []string{
-	"contact.changed", "language.chosen", "pairing.confirmed", "place.taken", "randomisation.seeded", "session.held",
+	"contact.changed", "language.chosen", "pairing.confirmed", "place.taken", "randomisation.seeded",
 	"note.written", "risk.raised", "note.read", "risk.handled", "change.noted", "separation.reported",
 	"video.stored", "video.key_shared", "video.deleted", "judge.enlisted", "judge.acquainted", "judge.on_leave", "judge.assessed", "judge.suspended", "judge.retired", "coding.seeded",
 	"criterion.set", "assignment.claimed",

@@ -17,6 +17,8 @@ const (
 	sampleOccasions = 400
 )
 
+var sampleEnrolled = domain.NewDate(2000, 1, 1)
+
 // SampleFrame returns made-up data with the columns and occasions that the data of a study will have if everybody answers everything that the protocol
 // asks: what a planned analysis can be tried on before there are data. which is "waves" or "diary". Numbers are random and the same every time; they mean
 // nothing. A plan of which nothing comes into such data is an error with code invalid.
@@ -35,7 +37,7 @@ func SampleFrame(study domain.Study, which string) (*frame.Frame, error) {
 		}
 		for _, r := range s.Protocol.Roles {
 			id := PersonID{study.Code, couple, r.Role}
-			sm.rows.people[id] = person{code: couple + string(r.Role), enrolled: domain.NewDate(2000, 1, 1), arm: arm}
+			sm.rows.people[id] = person{code: couple + string(r.Role), enrolled: sampleEnrolled, arm: arm}
 			sm.people = append(sm.people, id)
 		}
 	}
@@ -78,8 +80,14 @@ func (s *sample) builder(which string) (*builder, error) {
 	case "diary":
 		made := 0
 		for i, d := range s.Protocol.Diaries {
+			d.Origin = domain.Origin{} // nobody held a session
+			first := sampleEnrolled.DaysUntil(d.FirstDay(domain.Beginnings{Enrolled: sampleEnrolled}))
 			for day := 1; day <= d.Days && made < sampleOccasions; day++ {
-				s.answer(i*maxDiaryDays+day, d.Instruments)
+				var at place
+				for _, id := range s.people {
+					at = s.rows.diaryDay(id, i, first+day-1, day)
+				}
+				s.answer(at.when, d.Instruments)
 				made++
 			}
 		}

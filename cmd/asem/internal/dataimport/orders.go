@@ -189,7 +189,7 @@ func (b *builder) visit(c *couple, role domain.Role, o occasion, v *visit) {
 	on := v.on
 	if on.IsZero() {
 		w, _ := b.protocol.Wave(o.wave)
-		on = w.NominalDay(c.enrolled)
+		on = w.NominalDay(domain.Beginnings{Enrolled: c.enrolled})
 	}
 	at := noon(on)
 	answers := map[domain.InstrumentRef][]domain.Answer{}

@@ -227,10 +227,13 @@ func (pl *planner) diary() {
 		pl.wrong("diary", "the study has diary %s with other days or hours; leave them out to use it as it is", b.Code)
 	}
 	pl.burst = now
+	if b.Column != "" && (now.Anchor == domain.AnchorJoining || now.Anchor == domain.AnchorSession) {
+		pl.wrong("diary.column", "diary %s begins with a session or with each partner's joining, and the file does not tell when that was; expected a column of dates (key date) instead of the days' numbers", b.Code)
+	}
 }
 
 func sameBurst(a, b domain.DiaryBurst) bool {
-	return a.StartMonth == b.StartMonth && a.StartDay == b.StartDay && a.Days == b.Days && a.OpensHour == b.OpensHour && a.ClosesHour == b.ClosesHour && a.GraceHours == b.GraceHours
+	return a.Origin == b.Origin && a.StartMonth == b.StartMonth && a.StartDay == b.StartDay && a.Days == b.Days && a.OpensHour == b.OpensHour && a.ClosesHour == b.ClosesHour && a.GraceHours == b.GraceHours
 }
 
 // findInstruments finds the instruments that the mapping names: in the study, or among those that ship.

@@ -326,7 +326,7 @@ func (r *reader) namedWave(row row) (int, bool) {
 func (r *reader) nearestWave(row row, enrolled, on domain.Date) (int, bool) {
 	best, off := 0, 0
 	for _, w := range r.protocol.Waves {
-		d := w.NominalDay(enrolled).DaysUntil(on)
+		d := w.NominalDay(domain.Beginnings{Enrolled: enrolled}).DaysUntil(on)
 		if d = max(d, -d); best == 0 || d < off {
 			best, off = w.Index, d
 		}
@@ -339,11 +339,11 @@ func (r *reader) nearestWave(row row, enrolled, on domain.Date) (int, bool) {
 }
 
 func (r *reader) diaryDay(row row, enrolled domain.Date) (domain.Date, bool) {
+	begins := r.burst.FirstDay(domain.Beginnings{Enrolled: enrolled}) // zero: not told by the file; see planner.diary
 	if r.Diary.Date != "" {
 		day, ok := r.dateOf(row, r.when, r.Diary.Format, "the day of the diary")
-		if ok && !enrolled.IsZero() && r.burst.DayNumber(enrolled, day) == 0 {
-			first := r.burst.FirstDay(enrolled)
-			r.wrong(row, r.when, "the day is not one of diary %s; for this couple it runs from %s to %s", r.burst.Code, first, first.AddDays(r.burst.Days-1))
+		if n := begins.DaysUntil(day); ok && !begins.IsZero() && (n < 0 || n >= r.burst.Days) {
+			r.wrong(row, r.when, "the day is not one of diary %s; for this couple it runs from %s to %s", r.burst.Code, begins, begins.AddDays(r.burst.Days-1))
 			return domain.Date{}, false
 		}
 		return day, ok
@@ -362,7 +362,7 @@ func (r *reader) diaryDay(row row, enrolled domain.Date) (domain.Date, bool) {
 		r.wrong(row, r.when, "diary %s has no such day; expected %d to %d", r.burst.Code, first, first+r.burst.Days-1)
 		return domain.Date{}, false
 	}
-	return r.burst.FirstDay(enrolled).AddDays(n - first), true
+	return begins.AddDays(n - first), true
 }
 
 // valueOf reads what a cell holds for a target. It reports whether there is a value.

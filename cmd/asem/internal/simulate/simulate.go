@@ -287,11 +287,14 @@ func (c *couple) interact() {
 	}
 }
 
+// beginnings returns what days are counted from: in this study that is enrolment.
+func (c *couple) beginnings() domain.Beginnings { return domain.Beginnings{Enrolled: c.enrolled} }
+
 // leave lets partners drop out and couples separate before a wave. Who is high in avoidance drops out a little more often:
 // missing at random, given what was observed before.
 func (c *couple) leave(w domain.Wave) {
-	day := w.NominalDay(c.enrolled).AddDays(-20)
-	if !c.separates.IsZero() && c.separates.Before(w.NominalDay(c.enrolled).AddDays(-3)) && !(c.gone[0] && c.gone[1]) {
+	day := w.NominalDay(c.beginnings()).AddDays(-20)
+	if !c.separates.IsZero() && c.separates.Before(w.NominalDay(c.beginnings()).AddDays(-3)) && !(c.gone[0] && c.gone[1]) {
 		c.give(c.separates.At(12, c.zone), domain.SeparateCouple{Study: c.study.Code, Couple: c.code, On: c.separates})
 		c.gone = [2]bool{true, true}
 	}
@@ -305,7 +308,7 @@ func (c *couple) leave(w domain.Wave) {
 
 func (c *couple) wave(w domain.Wave) {
 	occasion := [2][2]float64{c.pair(population.occasionsAlike), c.pair(population.occasionsAlike)}
-	nominal := w.NominalDay(c.enrolled)
+	nominal := w.NominalDay(c.beginnings())
 	for i, p := range c.people {
 		if c.gone[i] {
 			continue
@@ -335,7 +338,7 @@ func (c *couple) wave(w domain.Wave) {
 func (c *couple) diary(b domain.DiaryBurst) {
 	in := instruments(diaryInstruments)[0]
 	for n := range b.Days {
-		day := b.FirstDay(c.enrolled).AddDays(n)
+		day := b.FirstDay(c.beginnings()).AddDays(n)
 		given := c.pair(0.3)
 		for i := range c.people {
 			me, other := &c.people[i], c.people[1-i]

@@ -7,6 +7,7 @@
 // A file is shorter than the protocol that it stands for:
 //
 //	at: 12 months +/- 21 days                the day of a wave and its window
+//	starts: 1 day after session 3            the first day of a diary
 //	open: 17:00..03:00 next day              the hours of a diary day
 //	repeat: {times: 3, everyMonths: 4}       a diary that comes again: diary-1, diary-2, diary-3
 //	instruments: [asem-demo@1, ecr-rs.yaml]  a key that ships, and a file of the lab beside this one

@@ -48,7 +48,7 @@ type wave struct {
 // diary is a [domain.DiaryBurst], or several.
 type diary struct {
 	Code        string   `yaml:"code"`
-	Starts      string   `yaml:"starts"` // see parseStart
+	Starts      string   `yaml:"starts"` // "1 day after session 3"; see parseStart
 	Days        int      `yaml:"days"`
 	Open        string   `yaml:"open"`            // see parseHours
 	Grace       string   `yaml:"grace,omitempty"` // "9 hours"

@@ -56,7 +56,7 @@ func fileOf(s *domain.Study) file {
 		return list
 	}
 	for _, w := range p.Waves {
-		m := moment{w.Anchor, w.Month, w.Session, w.On, w.OpensDaysEarly, w.ClosesDaysLate}
+		m := moment{w.Origin, w.Month, w.OpensDaysEarly, w.ClosesDaysLate}
 		out := wave{Label: w.Label, At: m.String(), Grace: amountText(w.GraceDays, "day"), Instruments: names(w.Instruments), Arms: w.Arms}
 		if w.Anchor == domain.AnchorSession || w.Anchor == domain.AnchorCalendar {
 			out.Month = &w.Month
@@ -64,7 +64,7 @@ func fileOf(s *domain.Study) file {
 		f.Waves = append(f.Waves, out)
 	}
 	for _, d := range p.Diaries {
-		f.Diaries = append(f.Diaries, diary{Code: d.Code, Starts: startText(d.StartMonth, d.StartDay), Days: d.Days, Open: hoursText(d.OpensHour, d.ClosesHour),
+		f.Diaries = append(f.Diaries, diary{Code: d.Code, Starts: start{d.Origin, d.StartMonth, d.StartDay}.String(), Days: d.Days, Open: hoursText(d.OpensHour, d.ClosesHour),
 			Grace: amountText(d.GraceHours, "hour"), Instruments: names(d.Instruments), Arms: d.Arms})
 	}
 	for _, sh := range p.Showings { // of an instrument that nobody is asked any more

@@ -55,16 +55,11 @@ func TestAnyPlanPrints(t *testing.T) {
 			month += float64(rapid.IntRange(1, 40).Draw(t, "month")) / 8
 			w := domain.Wave{Index: i + 1, Label: anyText(t, "label"), Month: month, OpensDaysEarly: rapid.IntRange(0, 9).Draw(t, "early"), ClosesDaysLate: rapid.IntRange(0, 9).Draw(t, "late"),
 				GraceDays: rapid.IntRange(0, 9).Draw(t, "grace"), Instruments: []domain.InstrumentRef{in.Ref()}}
-			switch w.Anchor = rapid.SampledFrom([]domain.Anchor{"", domain.AnchorJoining, domain.AnchorSession, domain.AnchorCalendar}).Draw(t, "anchor"); w.Anchor {
-			case domain.AnchorSession:
-				w.Session = rapid.IntRange(1, 30).Draw(t, "session")
-			case domain.AnchorCalendar:
-				w.On = domain.NewDate(2026, 1, rapid.IntRange(1, 900).Draw(t, "on"))
-			}
+			w.Origin = drawOrigin(t)
 			p.Waves = append(p.Waves, w)
 		}
 		for i := range rapid.IntRange(0, 2).Draw(t, "diaries") {
-			d := domain.DiaryBurst{Code: fmt.Sprint("d", i), StartMonth: float64(rapid.IntRange(0, 9).Draw(t, "start")), StartDay: rapid.IntRange(0, 20).Draw(t, "day"), Days: rapid.IntRange(1, 30).Draw(t, "days"),
+			d := domain.DiaryBurst{Code: fmt.Sprint("d", i), Origin: drawOrigin(t), StartMonth: float64(rapid.IntRange(0, 9).Draw(t, "start")), StartDay: rapid.IntRange(0, 20).Draw(t, "day"), Days: rapid.IntRange(1, 30).Draw(t, "days"),
 				OpensHour: rapid.IntRange(0, 23).Draw(t, "opens"), Instruments: []domain.InstrumentRef{in.Ref()}}
 			d.ClosesHour = rapid.IntRange(d.OpensHour+1, d.OpensHour+24).Draw(t, "closes")
 			d.GraceHours = rapid.IntRange(0, d.OpensHour+24-d.ClosesHour).Draw(t, "late")
@@ -102,6 +97,7 @@ func TestChanges(t *testing.T) {
 	for old, now := range map[string]string{
 		"grace: 7 days":         "grace: 10 days",
 		"4 months +/- 7 days":   "4 months -7/+21 days",
+		"starts: 7 days,":       "starts: 1 day after session 3,",
 		"days: 14,":             "days: 21,",
 		"shuffle: true, ":       "",
 		"after: 2 hours":        "after: 3 hours",

@@ -253,8 +253,8 @@ func (r *reader) waves() {
 		out := domain.Wave{Index: i + 1, Label: w.Label, Arms: w.Arms, Instruments: r.asked(at, w.Instruments)}
 		m, err := parseMoment(w.At)
 		r.must(at+".at", err)
-		out.Anchor, out.Month, out.Session, out.On, out.OpensDaysEarly, out.ClosesDaysLate = m.anchor, m.month, m.session, m.on, m.early, m.late
-		floats := m.anchor == domain.AnchorSession || m.anchor == domain.AnchorCalendar
+		out.Origin, out.Month, out.OpensDaysEarly, out.ClosesDaysLate = m.Origin, m.month, m.early, m.late
+		floats := m.Anchor == domain.AnchorSession || m.Anchor == domain.AnchorCalendar
 		switch {
 		case floats && w.Month == nil:
 			r.wrong(at+".at", "the nominal month (month) is missing; analyses need it where a session or a date says when the wave is")
@@ -275,9 +275,9 @@ func (r *reader) diaries() map[string][]string {
 	for i, d := range r.file.Diaries {
 		at := yamltext.Element("diaries", i)
 		out := domain.DiaryBurst{Code: d.Code, Days: d.Days, Arms: d.Arms, Instruments: r.asked(at, d.Instruments)}
-		var err error
-		out.StartMonth, out.StartDay, err = parseStart(d.Starts)
+		s, err := parseStart(d.Starts)
 		r.must(at+".starts", err)
+		out.Origin, out.StartMonth, out.StartDay = s.Origin, s.months, s.days
 		out.OpensHour, out.ClosesHour, err = parseHours(d.Open)
 		r.must(at+".open", err)
 		out.GraceHours, err = parseAmount(d.Grace, "hour")
@@ -407,7 +407,7 @@ type places struct {
 // written are the keys of the file that stand for fields of the protocol, by the list they are in.
 var written = map[string]map[string]string{
 	"waves":     {"index": "", "month": "at", "opensDaysEarly": "at", "closesDaysLate": "at", "session": "at", "on": "at", "anchor": "at", "graceDays": "grace"},
-	"diaries":   {"startMonth": "starts", "startDay": "starts", "opensHour": "open", "closesHour": "open", "graceHours": "grace"},
+	"diaries":   {"startMonth": "starts", "startDay": "starts", "session": "starts", "on": "starts", "anchor": "starts", "opensHour": "open", "closesHour": "open", "graceHours": "grace"},
 	"reminders": {"hour": "at", "afterDays": "after", "afterHours": "after", "jitterMinutes": "jitter"},
 	"analyses":  {"frame": "data", "completePairs": "missing", "occasions": "waves", "residualVariance": "residual.variance", "crossPartner": "residual.cross_partner", "serial": "residual.serial"},
 }

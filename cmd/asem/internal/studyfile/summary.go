@@ -51,7 +51,7 @@ func (p planned) summary(plan *Plan) summary {
 	var s summary
 	language := p.AskedIn()[0]
 	for _, w := range p.Waves {
-		m := moment{w.Anchor, w.Month, w.Session, w.On, w.OpensDaysEarly, w.ClosesDaysLate}
+		m := moment{w.Origin, w.Month, w.OpensDaysEarly, w.ClosesDaysLate}
 		o := occasion{name: fmt.Sprintf("wave %d", w.Index), when: m.String(), late: amountText(w.GraceDays, "day"), times: 1}
 		if w.Label != "" {
 			o.name += ", " + w.Label
@@ -69,7 +69,7 @@ func (p planned) summary(plan *Plan) summary {
 	for _, d := range p.Diaries {
 		page := effort{taps: 1, seconds: secondsPerForm}
 		o := occasion{name: fmt.Sprintf("diary %s, each of %d days", d.Code, d.Days), late: amountText(d.GraceHours, "hour"), times: d.Days, usual: page, most: page}
-		o.when = startText(d.StartMonth, d.StartDay) + ", " + hoursText(d.OpensHour, d.ClosesHour)
+		o.when = start{d.Origin, d.StartMonth, d.StartDay}.String() + ", " + hoursText(d.OpensHour, d.ClosesHour)
 		for _, ref := range d.Instruments {
 			usual, most := p.effort(plan, ref, language)
 			o.usual, o.most = o.usual.plus(usual), o.most.plus(most)

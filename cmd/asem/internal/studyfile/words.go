@@ -14,11 +14,9 @@ const daysPerMonth = 30.4375 // 365.25 / 12, as the domain counts
 
 // moment is when a wave falls, and its window around that.
 type moment struct {
-	anchor      domain.Anchor
+	domain.Origin
 	month       float64 // AnchorEnrolment and AnchorJoining
-	session     int
-	on          domain.Date
-	early, late int // days
+	early, late int     // days
 }
 
 const momentForms = `expected "enrolment", "4 months", "14 days after joining", "session 5" or "2026-12-24", and then perhaps "+/- 21 days", "-3/+14 days" or "+14 days"`
@@ -34,6 +32,34 @@ var (
 	moneyPattern  = regexp.MustCompile(`^(\d{1,6})(?:\.(\d{2}))?$`)
 )
 
+// parseOrigin reads what days are counted from.
+func parseOrigin(text string) (o domain.Origin, ok bool) {
+	switch p := sessionForm.FindStringSubmatch(text); {
+	case p != nil:
+		o.Anchor = domain.AnchorSession
+		o.Session, _ = strconv.Atoi(p[1])
+	case text == "joining":
+		o.Anchor = domain.AnchorJoining
+	case text != "enrolment":
+		day, err := domain.ParseDate(text)
+		return domain.Origin{Anchor: domain.AnchorCalendar, On: day}, err == nil
+	}
+	return o, true
+}
+
+// originText is the way back of parseOrigin.
+func originText(o domain.Origin) string {
+	switch o.Anchor {
+	case domain.AnchorSession:
+		return fmt.Sprintf("session %d", o.Session)
+	case domain.AnchorCalendar:
+		return o.On.String()
+	case domain.AnchorJoining:
+		return "joining"
+	}
+	return "enrolment"
+}
+
 // parseMoment reads the "at" of a wave.
 func parseMoment(text string) (m moment, err error) {
 	parts := windowPattern.FindStringSubmatch(strings.TrimSpace(text))
@@ -48,19 +74,8 @@ func parseMoment(text string) (m moment, err error) {
 		m.early, m.late = number(parts[3]), number(parts[4])
 	}
 	head := strings.TrimSpace(parts[1])
-	if head == "enrolment" {
-		return m, nil
-	}
-	if head == "joining" {
-		m.anchor = domain.AnchorJoining
-		return m, nil
-	}
-	if p := sessionForm.FindStringSubmatch(head); p != nil {
-		m.anchor, m.session = domain.AnchorSession, number(p[1])
-		return m, nil
-	}
-	if day, err := domain.ParseDate(head); err == nil {
-		m.anchor, m.on = domain.AnchorCalendar, day
+	if o, ok := parseOrigin(head); ok {
+		m.Origin = o
 		return m, nil
 	}
 	p := afterPattern.FindStringSubmatch(head)
@@ -68,7 +83,7 @@ func parseMoment(text string) (m moment, err error) {
 		return m, fmt.Errorf("%q is no moment; %s", text, momentForms)
 	}
 	if p[3] == "joining" {
-		m.anchor = domain.AnchorJoining
+		m.Anchor = domain.AnchorJoining
 	}
 	x, _ := strconv.ParseFloat(p[1], 64)
 	m.month, err = inMonths(x, p[2])
@@ -112,20 +127,13 @@ func plural(n int, what string) string {
 
 // String is the way back of parseMoment.
 func (m moment) String() string {
-	var s string
-	switch m.anchor {
-	case domain.AnchorSession:
-		s = fmt.Sprintf("session %d", m.session)
-	case domain.AnchorCalendar:
-		s = m.on.String()
-	case domain.AnchorJoining:
-		if s = "joining"; m.month != 0 {
-			s = monthsText(m.month) + " after joining"
-		}
-	default:
-		if s = "enrolment"; m.month != 0 {
-			s = monthsText(m.month)
-		}
+	s := originText(m.Origin)
+	switch {
+	case m.month == 0:
+	case m.Anchor == domain.AnchorEnrolment:
+		s = monthsText(m.month)
+	case m.Anchor == domain.AnchorJoining:
+		s = monthsText(m.month) + " after " + s
 	}
 	switch {
 	case m.early == 0 && m.late == 0:
@@ -138,42 +146,59 @@ func (m moment) String() string {
 	return fmt.Sprintf("%s -%d/+%s", s, m.early, plural(m.late, "day"))
 }
 
-// parseStart reads when a diary begins: months from enrolment, and days after that.
-func parseStart(text string) (months float64, days int, err error) {
-	text = strings.TrimSpace(text)
-	if text == "enrolment" {
-		return 0, 0, nil
-	}
-	p := startPattern.FindStringSubmatch(text)
-	if p == nil || text == "" {
-		return 0, 0, fmt.Errorf(`%q is no start; expected "enrolment", "7 days", "4 months" or "4 months and 7 days"`, text)
-	}
-	if p[1] != "" {
-		months, _ = strconv.ParseFloat(p[1], 64)
-	}
-	days, _ = strconv.Atoi(p[2])
-	if p[3] == "week" {
-		days *= 7
-	}
-	return months, days, nil
+// start is when a diary begins: months from its origin, and days after that.
+type start struct {
+	domain.Origin
+	months float64
+	days   int
 }
 
-func startText(months float64, days int) string {
+// parseStart reads the "starts" of a diary.
+func parseStart(text string) (s start, err error) {
+	text = strings.TrimSpace(text)
+	if o, ok := parseOrigin(text); ok {
+		return start{Origin: o}, nil
+	}
+	later, from, counted := strings.Cut(text, " after ")
+	known := true
+	if counted {
+		s.Origin, known = parseOrigin(strings.TrimSpace(from))
+	}
+	p := startPattern.FindStringSubmatch(strings.TrimSpace(later))
+	if p == nil || p[0] == "" || !known {
+		return start{}, fmt.Errorf(`%q is no start; expected "enrolment", "7 days", "4 months", "4 months and 7 days", "7 days after joining", "session 3", "1 day after session 3" or "2027-01-04"`, text)
+	}
+	if p[1] != "" {
+		s.months, _ = strconv.ParseFloat(p[1], 64)
+	}
+	s.days, _ = strconv.Atoi(p[2])
+	if p[3] == "week" {
+		s.days *= 7
+	}
+	return s, nil
+}
+
+// String is the way back of parseStart.
+func (s start) String() string {
 	var parts []string
-	if months != 0 {
-		text := strconv.FormatFloat(months, 'f', -1, 64) + " months"
-		if months == 1 {
+	if s.months != 0 {
+		text := strconv.FormatFloat(s.months, 'f', -1, 64) + " months"
+		if s.months == 1 {
 			text = "1 month"
 		}
 		parts = append(parts, text)
 	}
-	if days != 0 {
-		parts = append(parts, plural(days, "day"))
+	if s.days != 0 {
+		parts = append(parts, plural(s.days, "day"))
 	}
-	if parts == nil {
-		return "enrolment"
+	switch later := strings.Join(parts, " and "); {
+	case later == "":
+		return originText(s.Origin)
+	case s.Anchor == domain.AnchorEnrolment:
+		return later
+	default:
+		return later + " after " + originText(s.Origin)
 	}
-	return strings.Join(parts, " and ")
 }
 
 // parseHours reads the hours in which a diary day is open, counted from the day's midnight.

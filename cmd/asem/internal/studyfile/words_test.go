@@ -20,11 +20,11 @@ func TestMoments(t *testing.T) {
 		"4 months -3/+14 days":       {month: 4, early: 3, late: 14},
 		"4.5 months -3 / +0 days":    {month: 4.5, early: 3},
 		"2 weeks":                    {month: 14 / daysPerMonth},
-		"joining":                    {anchor: domain.AnchorJoining},
-		"10 days after joining":      {anchor: domain.AnchorJoining, month: 10 / daysPerMonth},
+		"joining":                    {Origin: domain.Origin{Anchor: domain.AnchorJoining}},
+		"10 days after joining":      {Origin: domain.Origin{Anchor: domain.AnchorJoining}, month: 10 / daysPerMonth},
 		"3 months after enrolment":   {month: 3},
-		"session 12 +/- 2 days":      {anchor: domain.AnchorSession, session: 12, early: 2, late: 2},
-		"2026-12-24 -1/+2 days":      {anchor: domain.AnchorCalendar, on: domain.NewDate(2026, 12, 24), early: 1, late: 2},
+		"session 12 +/- 2 days":      {Origin: domain.Origin{Anchor: domain.AnchorSession, Session: 12}, early: 2, late: 2},
+		"2026-12-24 -1/+2 days":      {Origin: domain.Origin{Anchor: domain.AnchorCalendar, On: domain.NewDate(2026, 12, 24)}, early: 1, late: 2},
 		"  4 months   +/-  21 days ": {month: 4, early: 21, late: 21},
 	} {
 		got, err := parseMoment(text)
@@ -37,16 +37,44 @@ func TestMoments(t *testing.T) {
 	}
 }
 
+func TestStarts(t *testing.T) {
+	joining, session := domain.Origin{Anchor: domain.AnchorJoining}, domain.Origin{Anchor: domain.AnchorSession, Session: 3}
+	for text, want := range map[string]start{
+		"enrolment":                 {},
+		"7 days":                    {days: 7},
+		"2 weeks after enrolment":   {days: 14},
+		"4 months and 7 days":       {months: 4, days: 7},
+		"joining":                   {Origin: joining},
+		"7 days after joining":      {Origin: joining, days: 7},
+		"session 3":                 {Origin: session},
+		" 1 day  after  session 3 ": {Origin: session, days: 1},
+		"2027-01-04":                {Origin: domain.Origin{Anchor: domain.AnchorCalendar, On: domain.NewDate(2027, 1, 4)}},
+		"3 months after 2027-01-04": {Origin: domain.Origin{Anchor: domain.AnchorCalendar, On: domain.NewDate(2027, 1, 4)}, months: 3},
+	} {
+		got, err := parseStart(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+	}
+	_, err := parseStart("after the lab")
+	assert.ErrorContains(t, err, `"after the lab" is no start; expected "enrolment", "7 days",`)
+	assert.ErrorContains(t, err, `"1 day after session 3" or "2027-01-04"`)
+}
+
+func drawOrigin(t *rapid.T) (o domain.Origin) {
+	switch o.Anchor = rapid.SampledFrom([]domain.Anchor{"", domain.AnchorJoining, domain.AnchorSession, domain.AnchorCalendar}).Draw(t, "anchor"); o.Anchor {
+	case domain.AnchorSession:
+		o.Session = rapid.IntRange(1, 400).Draw(t, "session")
+	case domain.AnchorCalendar:
+		o.On = domain.NewDate(2026, 1, rapid.IntRange(1, 2000).Draw(t, "on"))
+	}
+	return o
+}
+
 // What is written for a moment, a start, hours or an amount reads back as the same.
 func TestWordsThereAndBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := moment{early: rapid.IntRange(0, 60).Draw(t, "early"), late: rapid.IntRange(0, 60).Draw(t, "late")}
-		switch m.anchor = rapid.SampledFrom([]domain.Anchor{"", domain.AnchorJoining, domain.AnchorSession, domain.AnchorCalendar}).Draw(t, "anchor"); m.anchor {
-		case domain.AnchorSession:
-			m.session = rapid.IntRange(1, 400).Draw(t, "session")
-		case domain.AnchorCalendar:
-			m.on = domain.NewDate(2026, 1, rapid.IntRange(1, 2000).Draw(t, "day"))
-		default:
+		if m.Origin = drawOrigin(t); m.Anchor == domain.AnchorEnrolment || m.Anchor == domain.AnchorJoining {
 			m.month = rapid.OneOf(rapid.Map(rapid.IntRange(0, 30), func(d int) float64 { return float64(d) / daysPerMonth }),
 				rapid.Map(rapid.IntRange(0, 1200), func(m int) float64 { return float64(m) }), rapid.Map(rapid.IntRange(1, 99), func(m int) float64 { return float64(m) / 8 })).Draw(t, "month")
 		}
@@ -54,10 +82,10 @@ func TestWordsThereAndBack(t *testing.T) {
 		require.NoError(t, err, m)
 		require.Equal(t, m, back)
 
-		months, days := float64(rapid.IntRange(0, 20).Draw(t, "months"))/2, rapid.IntRange(0, 99).Draw(t, "days")
-		x, y, err := parseStart(startText(months, days))
-		require.NoError(t, err)
-		require.Equal(t, []any{months, days}, []any{x, y})
+		s := start{drawOrigin(t), float64(rapid.IntRange(0, 20).Draw(t, "months")) / 2, rapid.IntRange(0, 99).Draw(t, "days")}
+		again, err := parseStart(s.String())
+		require.NoError(t, err, s)
+		require.Equal(t, s, again)
 
 		opens := rapid.IntRange(0, 23).Draw(t, "opens")
 		closes := rapid.IntRange(opens+1, opens+24).Draw(t, "closes")
@@ -83,8 +111,8 @@ func TestBadWords(t *testing.T) {
 		_, _, err := parseHours(text)
 		assert.Error(t, err, text)
 	}
-	for _, text := range []string{"", "soon", "7", "7 days and 1 month", "1 month and", "and 7 days", "-7 days"} {
-		_, _, err := parseStart(text)
+	for _, text := range []string{"", "soon", "7", "7 days and 1 month", "1 month and", "and 7 days", "-7 days", "7 days after", "after session 3", " after joining", "7 days after session", "7 days after 2027-13-04", "session 3 after joining", "7 days joining"} {
+		_, err := parseStart(text)
 		assert.Error(t, err, text)
 	}
 	for _, text := range []string{"24:00", "18", "18:30", "6 pm", ""} {
