@@ -44,6 +44,8 @@ func (p Past) Agenda(r Role) []Offer {
 	}
 	arm := p.Couple.Arm(r)
 	asked := func(arms []string) bool { return len(arms) == 0 || slices.Contains(arms, arm) }
+	known := p.Couple.Beginnings(who)
+	since := known.Since() // a date may lie before it: nobody is asked what was over then
 	var list []Offer
 	for _, w := range p.Study.Protocol.Waves {
 		window, ok := p.waveWindow(who, w)
@@ -64,6 +66,7 @@ func (p Past) Agenda(r Role) []Offer {
 		}
 		o.Done, o.Missed = o.Received == len(o.Instruments), o.Received == 0 && p.Couple.missedWaves[waveKey{r, w.Index}]
 		o.Asked, o.Window = p.asks(who, ScopeQuestionnaires, window)
+		o.Asked = o.Asked && window.Ends.After(who.At(since, 0))
 		list = append(list, o)
 	}
 	for _, b := range p.Study.Protocol.Diaries {
@@ -71,13 +74,14 @@ func (p Past) Agenda(r Role) []Offer {
 		if !asked(b.Arms) || len(refs) == 0 {
 			continue
 		}
-		first := b.FirstDay(p.Couple.Beginnings(who))
+		first := b.FirstDay(known)
 		for n, window := range who.diaryWindows(b, first) {
 			o := Offer{Occasion: Occasion{Burst: b.Code, Day: first.AddDays(n)}, Number: n + 1, Days: b.Days, Instruments: refs, Window: window}
 			if d, ok := p.Couple.diaries[diaryKey{r, b.Code, o.Day}]; ok {
 				o.Missed, o.Done, o.Received, o.Timing = d.missed, !d.missed, len(d.entries), d.timing
 			}
 			o.Asked, o.Window = p.asks(who, ScopeDiary, window)
+			o.Asked = o.Asked && !o.Day.Before(since)
 			list = append(list, o)
 		}
 	}
@@ -119,13 +123,9 @@ func (p Past) askedOf(r Role, refs []InstrumentRef) []InstrumentRef {
 	return list
 }
 
-// asks reports whether the person agreed to a scope and takes part when a window opens, or before it ends if it is counted from a date on which there was
-// nobody to ask yet. The window ends with the day before the person does no longer.
+// asks reports whether the person agreed to a scope and takes part when a window opens. The window ends with the day before the person does no longer.
 func (p Past) asks(who *Participant, s Scope, w Window) (bool, Window) {
 	clock := who.clock()
-	if !w.Ends.After(clock.first(p.Couple.Beginnings(who).Since(), 0)) {
-		return false, w
-	}
 	for _, on := range p.partings(who) {
 		if end := clock.first(on, 0); end.Before(w.Ends) {
 			if !end.After(w.Opens) {

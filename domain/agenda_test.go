@@ -15,11 +15,23 @@ import (
 // farZones are as far apart as clocks can be, and change their clocks at different times, by half hours and at midnight too.
 var farZones = append([]string{"Pacific/Kiritimati", "Pacific/Pago_Pago", "Pacific/Apia", "Pacific/Auckland", "America/Los_Angeles", "Asia/Jerusalem", "Africa/Cairo", "Europe/Lisbon"}, zones...)
 
-// diarist returns a past in which role A of a couple keeps a diary, having lived in a zone and moved as told.
-func diarist(t require.TestingT, b domain.DiaryBurst, enrolled domain.Date, home string, moves ...domain.ParticipantMoved) domain.Past {
+// diarist returns a past in which role A of a couple keeps a diary that is counted from a day, having lived in a zone and moved as told. Where enrolment is
+// not that day, it was some days before.
+func diarist(t require.TestingT, b domain.DiaryBurst, from domain.Date, home string, moves ...domain.ParticipantMoved) domain.Past {
 	in, ok := domain.LatestKey("asem-daily")
 	require.True(t, ok)
+	zone, err := time.LoadLocation(home)
+	require.NoError(t, err)
 	b.Code, b.Instruments = "d", []domain.InstrumentRef{in.Ref()}
+	enrolled := from.AddDays(-5)
+	switch b.Anchor {
+	case domain.AnchorEnrolment:
+		enrolled = from
+	case domain.AnchorSession:
+		b.Session = 3
+	case domain.AnchorCalendar:
+		b.On = from
+	}
 	study, couple := &domain.Study{}, &domain.Couple{}
 	study.Apply(domain.StudyCreated{Code: "S", Title: "S", Zone: home})
 	study.Apply(domain.InstrumentRegistered{Instrument: in})
@@ -27,8 +39,9 @@ func diarist(t require.TestingT, b domain.DiaryBurst, enrolled domain.Date, home
 	couple.Apply(domain.CoupleEnrolled{Study: "S", Code: "1", EnrolledOn: enrolled})
 	for _, r := range []domain.Role{"A", "B"} {
 		couple.Apply(domain.ParticipantJoined{Role: r, Code: "p" + string(r), Zone: home})
-		couple.Apply(domain.ConsentGiven{Role: r, Scope: domain.ScopeDiary, Version: "1"})
+		couple.Apply(domain.ConsentGiven{Role: r, Scope: domain.ScopeDiary, Version: "1", At: from.At(12, zone)})
 	}
+	couple.Apply(domain.SessionHeld{Number: 3, On: from})
 	for _, m := range moves {
 		m.Role = "A"
 		couple.Apply(m)
@@ -37,7 +50,8 @@ func diarist(t require.TestingT, b domain.DiaryBurst, enrolled domain.Date, home
 }
 
 func drawBurst(t *rapid.T) domain.DiaryBurst {
-	b := domain.DiaryBurst{StartDay: rapid.IntRange(0, 3).Draw(t, "start"), Days: rapid.IntRange(1, 21).Draw(t, "days"), OpensHour: rapid.IntRange(0, 20).Draw(t, "opens")}
+	anchor := rapid.SampledFrom([]domain.Anchor{domain.AnchorEnrolment, domain.AnchorJoining, domain.AnchorSession, domain.AnchorCalendar}).Draw(t, "anchor")
+	b := domain.DiaryBurst{Origin: domain.Origin{Anchor: anchor}, StartDay: rapid.IntRange(0, 3).Draw(t, "start"), Days: rapid.IntRange(1, 21).Draw(t, "days"), OpensHour: rapid.IntRange(0, 20).Draw(t, "opens")}
 	b.ClosesHour = rapid.IntRange(b.OpensHour+1, b.OpensHour+24).Draw(t, "closes")
 	b.GraceHours = rapid.IntRange(0, b.OpensHour+24-b.ClosesHour).Draw(t, "grace")
 	return b
@@ -47,19 +61,23 @@ func drawBurst(t *rapid.T) domain.DiaryBurst {
 // taken, on time or late, exactly where the agenda says so.
 func TestEveryDiaryDayIsOfferedOnceWhereverPeopleGo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b, enrolled := drawBurst(t), drawDay(t)
+		b, from := drawBurst(t), drawDay(t)
 		var moves []domain.ParticipantMoved
-		at := enrolled.Start(time.UTC).Add(-48 * time.Hour)
+		at := from.Start(time.UTC).Add(-48 * time.Hour)
 		for range rapid.IntRange(0, 5).Draw(t, "moves") {
 			at = at.Add(time.Duration(rapid.IntRange(1, 8*24*60).Draw(t, "minutes")) * time.Minute)
 			moves = append(moves, domain.ParticipantMoved{Zone: rapid.SampledFrom(farZones).Draw(t, "to"), At: at})
 		}
-		p := diarist(t, b, enrolled, rapid.SampledFrom(farZones).Draw(t, "home"), moves...)
+		p := diarist(t, b, from, rapid.SampledFrom(farZones).Draw(t, "home"), moves...)
+		if b.Anchor == domain.AnchorJoining { // on Samoa nobody could join on 30 December 2011
+			from = p.Couple.Participants[0].JoinedOn
+		}
 		agenda := p.Agenda("A")
 		require.Len(t, agenda, b.Days)
 		for n, o := range agenda {
 			require.Equal(t, n+1, o.Number)
-			require.Equal(t, enrolled.AddDays(b.StartDay+n), o.Day)
+			require.Equal(t, from.AddDays(b.StartDay+n), o.Day)
+			require.True(t, o.Asked)
 			require.GreaterOrEqual(t, o.Window.Ends.Sub(o.Window.Opens), time.Hour, "day %d", n+1)
 			require.False(t, o.Window.Closes.Before(o.Window.Opens) || o.Window.Ends.Before(o.Window.Closes))
 			if n > 0 {
@@ -92,6 +110,95 @@ func submission(p domain.Past, o domain.Offer, at time.Time) domain.SubmitDiary 
 		answers = append(answers, domain.Answer{Item: it.ID, Value: &v})
 	}
 	return domain.SubmitDiary{Study: "S", Couple: "1", Role: "A", Burst: o.Burst, Day: o.Day, FilledAt: at, Entries: []domain.DiaryEntry{{Instrument: in.Code, Version: in.Version, Answers: answers}}}
+}
+
+// A diary that is counted from what has not happened yet is not offered, and nothing can be sent or missed; what another program collected is taken.
+func TestADiaryWaitsForWhatItIsCountedFrom(t *testing.T) {
+	from := domain.NewDate(2026, time.May, 10)
+	for anchor, then := range map[domain.Anchor]domain.Event{
+		domain.AnchorJoining: domain.ConsentGiven{Role: "A", Scope: domain.ScopeDiary, Version: "2", At: from.At(12, time.UTC)},
+		domain.AnchorSession: domain.SessionHeld{Number: 3, On: from},
+	} {
+		t.Run(string(anchor), func(t *testing.T) {
+			b := domain.DiaryBurst{Origin: domain.Origin{Anchor: anchor}, StartDay: 1, Days: 3, OpensHour: 18, ClosesHour: 27, GraceHours: 6}
+			full := diarist(t, b, from, "UTC")
+			p := domain.Past{Study: full.Study, Couple: &domain.Couple{}}
+			p.Couple.Apply(domain.CoupleEnrolled{Study: "S", Code: "1", EnrolledOn: from.AddDays(-5)})
+			p.Couple.Apply(domain.ParticipantJoined{Role: "A", Code: "pA", Zone: "UTC"})
+			p.Couple.Apply(domain.ConsentGiven{Role: "A", Scope: domain.ScopeDiary, Version: "1"}) // when is not known
+			assert.Empty(t, p.Agenda("A"))
+			offer := full.Agenda("A")[0]
+			send := submission(full, offer, offer.Window.Opens)
+			for _, c := range []domain.Command{send, domain.CloseDiaryDay{Study: "S", Couple: "1", Role: "A", Burst: "d", Day: offer.Day, At: offer.Window.Ends},
+				domain.StartForm{Study: "S", Couple: "1", Role: "A", Occasion: offer.Occasion, At: offer.Window.Opens}} {
+				_, err := domain.Decide(p, c)
+				assert.Equal(t, domain.Conflict, domain.CodeOf(err), "%T", c)
+				assert.ErrorContains(t, err, "what diary d is counted from has not happened yet")
+			}
+			send.Elsewhere = true
+			decided, err := domain.Decide(p, send)
+			require.NoError(t, err)
+			assert.Equal(t, domain.TimingUnrecorded, decided[0].(domain.DiarySubmitted).Timing)
+
+			p.Couple.Apply(then)
+			assert.Equal(t, full.Agenda("A"), p.Agenda("A"))
+		})
+	}
+}
+
+// The day of a session is told once. Should a log tell it again nevertheless, no answer is lost and no day that was answered is offered again.
+func TestASessionThatWasMovedLosesNoDiary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, from := drawBurst(t), drawDay(t)
+		b.Anchor = domain.AnchorSession
+		p := diarist(t, b, from, rapid.SampledFrom(farZones).Draw(t, "home"))
+		_, err := domain.Decide(p, domain.HoldSession{Study: "S", Couple: "1", Number: 3, On: from.AddDays(1)})
+		require.ErrorContains(t, err, "session 3 was held on "+from.String()+" already")
+		answered := map[domain.Date]bool{}
+		for _, o := range p.Agenda("A") {
+			if rapid.Bool().Draw(t, "answered") {
+				decided, err := domain.Decide(p, submission(p, o, o.Window.Opens))
+				require.NoError(t, err)
+				p.Couple.Apply(decided[0])
+				answered[o.Day] = true
+			}
+		}
+		p.Couple.Apply(domain.SessionHeld{Number: 3, On: from.AddDays(rapid.IntRange(-30, 30).Draw(t, "by"))})
+		kept := map[domain.Date]bool{}
+		for _, e := range p.Couple.Entries("A") {
+			kept[e.Occasion.Day] = true
+		}
+		require.Equal(t, answered, kept)
+		seen := map[domain.Date]bool{}
+		for _, o := range p.Agenda("A") {
+			require.False(t, seen[o.Day], "%s is offered twice", o.Day)
+			seen[o.Day] = true
+			require.Equal(t, answered[o.Day], o.Done)
+			require.False(t, o.Done && o.Open(o.Window.Opens))
+		}
+	})
+}
+
+// Who comes later is not asked what was over before, and is asked what is not.
+func TestWhoComesLateMissedNothingBefore(t *testing.T) {
+	on := domain.NewDate(2026, time.May, 10)
+	calendar := domain.Origin{Anchor: domain.AnchorCalendar, On: on}
+	p := diarist(t, domain.DiaryBurst{Origin: calendar, Days: 3, OpensHour: 18, ClosesHour: 27, GraceHours: 6}, on, "UTC")
+	ref := p.Study.Protocol.Diaries[0].Instruments
+	p.Study.Protocol.Waves = []domain.Wave{{Index: 1, Origin: calendar, Instruments: ref}, {Index: 2, Origin: calendar, ClosesDaysLate: 1, Instruments: ref}}
+	late := domain.Past{Study: p.Study, Couple: &domain.Couple{}}
+	late.Couple.Apply(domain.CoupleEnrolled{Study: "S", Code: "2", EnrolledOn: on.AddDays(1)})
+	late.Couple.Apply(domain.ParticipantJoined{Role: "A", Code: "pA", Zone: "UTC"})
+	for _, s := range domain.Scopes() {
+		late.Couple.Apply(domain.ConsentGiven{Role: "A", Scope: s, Version: "1"})
+	}
+	var asked []domain.Occasion
+	for _, o := range late.Agenda("A") {
+		if o.Asked {
+			asked = append(asked, o.Occasion)
+		}
+	}
+	assert.Equal(t, []domain.Occasion{{Wave: 2}, {Burst: "d", Day: on.AddDays(1)}, {Burst: "d", Day: on.AddDays(2)}}, asked)
 }
 
 func TestADiaryDayKeepsItsEveningWhereNobodyTravels(t *testing.T) {

@@ -107,6 +107,26 @@ func TestRepeatedDiaries(t *testing.T) {
 	assert.Equal(t, []string{"n[1]", "n-1[]d-1", "n-2[]d-2", "n-3[]d-3"}, notes)
 }
 
+// What waves are counted from diaries are counted from too, also those that are repeated.
+func TestDiariesAreCountedFromWhatWavesAre(t *testing.T) {
+	for starts, when := range map[string]string{"joining": "3 months after joining", "1 day after session 3": "3 months and 1 day after session 3", "2027-01-04": "3 months after 2027-01-04"} {
+		text := strings.Replace(strings.Replace(small, "starts: 7 days", "starts: "+starts, 1), `instruments: [asem-daily]}`, `instruments: [asem-daily], repeat: {times: 2, everyMonths: 3}}`, 1)
+		p := read(t, text)
+		s, err := parseStart(starts)
+		require.NoError(t, err)
+		for n, d := range p.Protocol.Diaries {
+			assert.Equal(t, start{s.Origin, float64(3 * n), s.days}, start{d.Origin, d.StartMonth, d.StartDay}, starts)
+		}
+		var sum strings.Builder
+		require.NoError(t, p.Summary(&sum))
+		assert.Contains(t, sum.String(), starts+", 17:00..03:00 next day")
+		assert.Contains(t, sum.String(), when+", 17:00..03:00 next day")
+		printed, err := Print(created(t, p))
+		require.NoError(t, err)
+		assert.Equal(t, p.Protocol, read(t, string(printed)).Protocol, starts)
+	}
+}
+
 // Every mistake is told at its line and column, whether the text, the plan or the domain finds it.
 func TestBadPlans(t *testing.T) {
 	swap := func(old, now string) string {
@@ -139,6 +159,8 @@ func TestBadPlans(t *testing.T) {
 		{"bad moment", swap("4 months +/- 7 days", "in four months"), []string{`s.yaml:13:24: "in four months" is no moment; expected "enrolment"`}},
 		{"waves out of order", swap("at: enrolment +14 days", "at: 5 months"), []string{"s.yaml:13:24: month 4 does not come after the wave before it"}},
 		{"a month told twice", swap("at: 4 months +/- 7 days", "at: 4 months, month: 4"), []string{"s.yaml:13:41: the moment tells the month already"}},
+		{"a start of a diary that is none", swap("starts: 7 days", "starts: after the lab"), []string{`s.yaml:15:23: "after the lab" is no start; expected "enrolment", "7 days",`}},
+		{"a session that cannot be", swap("starts: 7 days", "starts: 1 day after session 0"), []string{"s.yaml:15:23: the number of the session is 0; expected 1 to 1000"}},
 		{"a session without a month", swap("at: 4 months +/- 7 days", "at: session 3"), []string{"s.yaml:13:24: the nominal month (month) is missing"}},
 		{"hours", swap("17:00..03:00 next day", "17:00..03:00"), []string{`s.yaml:15:47: "17:00..03:00" closes before it opens; write "17:00..03:00 next day"`}},
 		{"grace into the next day", swap("grace: 9 hours", "grace: 15 hours"), []string{"s.yaml:15:79: a day could still be answered when the next one opens; expected at most 14"}},
