@@ -14,6 +14,13 @@ import (
 	"asem/events"
 )
 
+// anchored is a diary of three days that begins a day after its origin.
+func anchored(code string, o domain.Origin) domain.DiaryBurst {
+	b := testProtocol().Diaries[0]
+	b.Code, b.Origin = code, o
+	return b
+}
+
 // randomHistory draws a study that could have been: random commands, of which the domain refuses many.
 func randomHistory(t *rapid.T, steps int) *history {
 	h, version := testStudy(t), 2
@@ -21,6 +28,8 @@ func randomHistory(t *rapid.T, steps int) *history {
 		p := testProtocol()
 		p.Version, p.Arms, p.Randomise = version, []domain.Arm{{Code: "closeness"}, {Code: "control"}}, &domain.Randomisation{Unit: domain.RandomiseCouples}
 		p.Schemes = append(p.Schemes, course())
+		p.Diaries = append(p.Diaries, anchored("joined", domain.Origin{Anchor: domain.AnchorJoining}), anchored("held", domain.Origin{Anchor: domain.AnchorSession, Session: 1}),
+			anchored("dated", domain.Origin{Anchor: domain.AnchorCalendar, On: day0(-3)}))
 		return p
 	}
 	h.do(t, domain.PublishProtocol{Study: "S", Protocol: armed()}, domain.SeedRandomisation{Study: "S", Seed: bytes.Repeat([]byte("seed"), 8)})
@@ -47,6 +56,17 @@ func randomHistory(t *rapid.T, steps int) *history {
 		}
 		return list
 	})
+	// A day of a diary, or of one that may begin any day as long as nobody knows when it does.
+	diaryDay := func(c string, r domain.Role) (string, domain.Date) {
+		b := rapid.SampledFrom(h.study.Protocol.Diaries).Draw(t, "burst")
+		first := day0(rapid.IntRange(0, 260).Draw(t, "first"))
+		if who, ok := h.couples[c].Participant(r); ok {
+			if known := b.FirstDay(h.couples[c].Beginnings(who)); !known.IsZero() {
+				first = known
+			}
+		}
+		return b.Code, first.AddDays(rapid.IntRange(0, 2).Draw(t, "n"))
+	}
 	remind := func(c string, r domain.Role) domain.Command {
 		ledger := h.couples[c].Prompts(r)
 		step := rapid.SampledFrom([]string{"schedule", "start", "send", "send", "settle", "settle", "open"}).Draw(t, "step")
@@ -88,12 +108,20 @@ func randomHistory(t *rapid.T, steps int) *history {
 			return domain.CloseWave{Study: "S", Couple: c, Role: r, Wave: wave.Draw(t, "wave"), At: day0(400).At(0, time.UTC)}
 		},
 		func(c string, r domain.Role) domain.Command {
-			d := sendDiary(c, r, rapid.IntRange(1, 3).Draw(t, "n"), on.Draw(t, "day").At(12, time.UTC))
+			d := sendDiary(c, r, 0, on.Draw(t, "day").At(12, time.UTC))
+			d.Burst, d.Day = diaryDay(c, r)
 			d.Elsewhere, d.Entries[0].Answers = true, answer.Draw(t, "answers")
 			return d
 		},
 		func(c string, r domain.Role) domain.Command {
-			return domain.CloseDiaryDay{Study: "S", Couple: c, Role: r, Burst: "daily", Day: day0(rapid.IntRange(1, 3).Draw(t, "n")), At: day0(400).At(0, time.UTC)}
+			burst, day := diaryDay(c, r)
+			return domain.CloseDiaryDay{Study: "S", Couple: c, Role: r, Burst: burst, Day: day, At: day0(400).At(0, time.UTC)}
+		},
+		func(c string, _ domain.Role) domain.Command {
+			return domain.HoldSession{Study: "S", Couple: c, Number: rapid.IntRange(1, 2).Draw(t, "session"), On: on.Draw(t, "day")}
+		},
+		func(c string, r domain.Role) domain.Command {
+			return domain.GiveConsent{Study: "S", Couple: c, Role: r, Scope: domain.ScopeDiary, Version: fmt.Sprint(len(h.log)), At: on.Draw(t, "day").At(rapid.IntRange(0, 23).Draw(t, "hour"), time.UTC)}
 		},
 		func(c string, _ domain.Role) domain.Command { return talk(c)[0] },
 		func(c string, _ domain.Role) domain.Command {
@@ -143,7 +171,11 @@ func randomHistory(t *rapid.T, steps int) *history {
 			return domain.AdjudicateRating{Study: "S", Couple: c, Clip: clip.Draw(t, "clip"), Scheme: "warmth", Dimension: "caring", Rated: r, Value: float64(rapid.IntRange(1, 7).Draw(t, "rating")), Reason: "r"}
 		},
 		func(c string, r domain.Role) domain.Command {
-			return domain.MoveParticipant{Study: "S", Couple: c, Role: r, Zone: rapid.SampledFrom([]string{"Asia/Tokyo", "Europe/Berlin"}).Draw(t, "zone")}
+			move := domain.MoveParticipant{Study: "S", Couple: c, Role: r, Zone: rapid.SampledFrom([]string{"Asia/Tokyo", "Europe/Berlin"}).Draw(t, "zone")}
+			if rapid.Bool().Draw(t, "dated") {
+				move.At = on.Draw(t, "day").At(rapid.IntRange(0, 23).Draw(t, "hour"), time.UTC)
+			}
+			return move
 		},
 		func(c string, r domain.Role) domain.Command {
 			return domain.WithdrawConsent{Study: "S", Couple: c, Role: r, Scope: domain.ScopeVideo}
