@@ -3,9 +3,11 @@ package dataimport
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -182,4 +184,39 @@ func TestDiariesIntoAStudy(t *testing.T) {
 	assert.Equal(t, 1, r.Events, "the burst is used as it is")
 	_, err = Extend(h.study(t, "S1"), mapping(t, strings.Replace(first, "days: 7", "days: 9", 1)), file("couple,role,day,x", "1,h,9,3"))
 	assert.Equal(t, []string{"map.yaml:11:8: the study has diary evening with other days or hours; leave them out to use it as it is"}, messages(t, err))
+}
+
+// Where a diary is counted from what a file cannot tell, days come as dates; a date of the calendar tells the numbers too.
+func TestDiariesThatAreNotCountedFromEnrolment(t *testing.T) {
+	h := newHouse(t)
+	first := header + "diary: {code: evening, days: 7, column: day}\nrole: {column: role}\nmeasures: [{column: x, instrument: csi-4@2007, item: c01}]\n"
+	_, err := h.take(t, mapping(t, first), file("couple,role,day,x", "1,h,1,3", "1,w,1,4"))
+	require.NoError(t, err)
+	from := func(o domain.Origin) {
+		p := h.study(t, "S1").Protocol
+		p.Version, p.Diaries = p.Version+1, slices.Clone(p.Diaries)
+		p.Diaries[0].Origin = o
+		_, err := h.Execute(t.Context(), domain.Order{ID: uuid.NewString(), Command: domain.PublishProtocol{Study: "S1", Protocol: p}})
+		require.NoError(t, err)
+	}
+	const rest = "}\nrole: {column: role}\nmeasures: [{column: x, instrument: csi-4@2007, item: c01}]\n"
+	numbered, dated := "study: S1\ncouple: couple\nenrolled: {date: 2020-02-29}\ndiary: {code: evening, column: day"+rest, "study: S1\ncouple: couple\nenrolled: {date: 2020-02-29}\ndiary: {code: evening, date: day"+rest
+
+	from(domain.Origin{Anchor: domain.AnchorCalendar, On: domain.NewDate(2021, 1, 4)})
+	b, err := Extend(h.study(t, "S1"), mapping(t, numbered), file("couple,role,day,x", "1,h,2,3"))
+	require.NoError(t, err)
+	assert.Equal(t, domain.NewDate(2021, 1, 5), commands[domain.SubmitDiary](b.Orders)[0].Day)
+	_, err = Extend(h.study(t, "S1"), mapping(t, dated), file("couple,role,day,x", "1,h,2021-01-12,3"))
+	assert.Equal(t, []string{"data.csv:2 column day: the day is not one of diary evening; for this couple it runs from 2021-01-04 to 2021-01-10"}, messages(t, err))
+
+	from(domain.Origin{Anchor: domain.AnchorSession, Session: 3})
+	_, err = Extend(h.study(t, "S1"), mapping(t, numbered), file("couple,role,day,x", "1,h,2,3"))
+	assert.Equal(t, []string{"map.yaml:4:32: diary evening begins with a session or with each partner's joining, and the file does not tell when that was; expected a column of dates (key date) instead of the days' numbers"}, messages(t, err))
+	r, err := h.take(t, mapping(t, dated), file("couple,role,day,x", "1,h,2021-03-01,3"))
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.Events, "when the session was is not known yet")
+	_, err = h.Execute(t.Context(), domain.Order{ID: uuid.NewString(), Command: domain.HoldSession{Study: "S1", Couple: "1", Number: 3, On: domain.NewDate(2021, 3, 1)}})
+	require.NoError(t, err)
+	_, err = h.take(t, mapping(t, dated), file("couple,role,day,x", "1,h,2021-03-08,3"))
+	assert.ErrorContains(t, err, "2021-03-08 is not a day of diary evening; expected 2021-03-01 to 2021-03-07")
 }
