@@ -179,6 +179,23 @@ func TestASessionThatWasMovedLosesNoDiary(t *testing.T) {
 	})
 }
 
+// Waves and diaries are counted from nothing that cannot be.
+func TestOriginsAreChecked(t *testing.T) {
+	for want, o := range map[string]domain.Origin{
+		`.anchor: "moon" is not an anchor`:                                {Anchor: "moon"},
+		".session: the number of the session is 0; expected 1 to 1000":    {Anchor: domain.AnchorSession},
+		".session: the number of the session is 1001; expected 1 to 1000": {Anchor: domain.AnchorSession, Session: 1001},
+		".on: the day is missing":                                         {Anchor: domain.AnchorCalendar},
+	} {
+		p := fold(t).Study.Protocol
+		p.Waves, p.Diaries = slices.Clone(p.Waves), slices.Clone(p.Diaries)
+		p.Waves[1].Origin, p.Diaries[0].Origin = o, o
+		err := p.Validate()
+		assert.ErrorContains(t, err, "waves[1]"+want)
+		assert.ErrorContains(t, err, "diaries[0]"+want)
+	}
+}
+
 // Who comes later is not asked what was over before, and is asked what is not.
 func TestWhoComesLateMissedNothingBefore(t *testing.T) {
 	on := domain.NewDate(2026, time.May, 10)

@@ -60,5 +60,6 @@
 // A file of diaries has one row for each day of a person (or of a couple), and answers to instruments only:
 //
 //	diary  {code, startMonth, startDay, days, opensHour, closesHour, graceHours} is the burst, unless the study has it; and the
-//	       day is {column: day, first: 0}, a number that is first on the first day (1 if absent), or {date: day, format: ...}
+//	       day is {column: day, first: 0}, a number that is first on the first day (1 if absent), or {date: day, format: ...},
+//	       which alone will do where the study counts the diary from a session or from joining
 package dataimport
