@@ -135,8 +135,9 @@ func randomHistory(t *rapid.T, steps int) *history {
 			return assign(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"))
 		},
 		func(c string, _ domain.Role) domain.Command {
-			if rapid.Bool().Draw(t, "traced") {
-				return traced(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"), 1, 2, 3, 4, float64(rapid.IntRange(-9, 9).Draw(t, "value")))
+			list := h.couples[c].Assignments()
+			if i := slices.IndexFunc(list, func(a domain.Assignment) bool { return a.Scheme == "course" && !a.Ended && a.Submitted.IsZero() }); i >= 0 {
+				return traced(c, list[i].Clip, list[i].Judge, 1, 2, 3, 4, float64(rapid.IntRange(-9, 9).Draw(t, "value")))
 			}
 			return trace(c, clip.Draw(t, "clip"), judge.Draw(t, "judge"))
 		},
