@@ -55,7 +55,6 @@ func Run(t *testing.T, open Open) {
 		{"reads end with their context", testReadCancelled},
 		{"second handle", testSecondHandle},
 		{"handles opened at once", testOpenedAtOnce},
-		{"keys stored and destroyed at once", testKeysAtOnce},
 		{"waiting", testWait},
 		{"reopened", testReopen},
 		{"closed", testClosed},
@@ -66,6 +65,11 @@ func Run(t *testing.T, open Open) {
 			c.test(t, bench{open: open, name: fmt.Sprintf("t%d", opened.Add(1))})
 		})
 	}
+}
+
+// RunKeys checks that a backend keeps the contract of [events.KeyStore] also where several processes write at once.
+func RunKeys(t *testing.T, open Open) {
+	testKeysAtOnce(t, bench{open: open, name: fmt.Sprintf("t%d", opened.Add(1))})
 }
 
 var opened atomic.Int64 // numbers the logs of this process

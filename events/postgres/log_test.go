@@ -17,6 +17,8 @@ import (
 
 func TestLog(t *testing.T) { eventstest.Run(t, opener(t, slow)) }
 
+func TestKeys(t *testing.T) { eventstest.RunKeys(t, opener(t, slow)) }
+
 // opener keeps each log in a schema of its own. Each new schema is prepared once.
 func opener(t testing.TB, prepare func(t testing.TB, dsn, schema string)) eventstest.Open {
 	dsn := eventstest.Postgres(t)

@@ -20,6 +20,8 @@ import (
 
 func TestLog(t *testing.T) { eventstest.Run(t, opener(t, slow)) }
 
+func TestKeys(t *testing.T) { eventstest.RunKeys(t, opener(t, slow)) }
+
 // opener keeps the logs of a test in one folder. Each new file is prepared once.
 func opener(t testing.TB, prepare func(testing.TB, string)) eventstest.Open {
 	dir := t.TempDir()
