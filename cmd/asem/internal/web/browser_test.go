@@ -331,10 +331,15 @@ func await[T any](p *phone, body string) T {
 // kept counts what the browser keeps: keys, drafts and what waits to be sent.
 func (p *phone) kept() (keys, drafts, queue int) {
 	p.t.Helper()
-	n := await[[]int](p, `const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 1); r.onupgradeneeded = () => ["keys", "drafts", "queue"].forEach((s) => r.result.createObjectStore(s)); r.onsuccess = () => ok(r.result); r.onerror = no; });
-		const count = (s) => new Promise((ok, no) => { const r = db.transaction(s).objectStore(s).count(); r.onsuccess = () => ok(r.result); r.onerror = no; });
-		const all = [await count("keys"), await count("drafts"), await count("queue")]; db.close(); return all;`)
-	return n[0], n[1], n[2]
+	return p.count("keys"), p.count("drafts"), p.count("queue")
+}
+
+// count is how many things the browser keeps in a store.
+func (p *phone) count(store string) int {
+	p.t.Helper()
+	return await[int](p, fmt.Sprintf(`const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 2); r.onupgradeneeded = () => ["keys", "drafts", "queue", "kept"].forEach((s) => r.result.createObjectStore(s)); r.onsuccess = () => ok(r.result); r.onerror = no; });
+		const n = await new Promise((ok, no) => { const r = db.transaction(%[1]q).objectStore(%[1]q).count(); r.onsuccess = () => ok(r.result); r.onerror = no; });
+		db.close(); return n;`, store))
 }
 
 // How long tests wait for what happens in the background, and how often they look.

@@ -305,7 +305,7 @@ func TestKeptThingsAreEncrypted(t *testing.T) {
 	p.offline(true)
 	p.tap("button.send")
 	p.shows("Saved on this phone")
-	stored := await[string](p, `const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 1); r.onsuccess = () => ok(r.result); r.onerror = no; });
+	stored := await[string](p, `const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 2); r.onsuccess = () => ok(r.result); r.onerror = no; });
 		const all = (s) => new Promise((ok, no) => { const r = db.transaction(s).objectStore(s).getAll(); r.onsuccess = () => ok(r.result); r.onerror = no; });
 		const text = (x) => new TextDecoder("latin1").decode(x);
 		const kept = [...(await all("queue")), ...(await all("drafts"))];
