@@ -2,11 +2,14 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -230,6 +233,17 @@ func (v *visit) json(status int, body any) {
 		return
 	}
 	v.w.Header().Set("Content-Type", "application/json")
+	if len(text) > 1<<12 && strings.Contains(v.r.Header.Get("Accept-Encoding"), "gzip") { // forms, of which a phone keeps several, are much the same throughout
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, err := w.Write(text)
+		if err = errors.Join(err, w.Close()); err != nil {
+			v.failed(err)
+			return
+		}
+		v.w.Header().Set("Content-Encoding", "gzip")
+		text = packed.Bytes()
+	}
 	v.w.WriteHeader(status)
 	v.w.Write(text) // the client may be gone
 }

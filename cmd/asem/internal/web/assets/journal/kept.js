@@ -66,5 +66,5 @@ async function offer(owner, kept) {
   }
   again.classList.toggle("primary", next.size === 0);
   if (location.pathname === "/me" && next.size) for (const e of document.querySelectorAll("[data-kept]")) e.textContent = e.dataset.kept;
-  addEventListener("online", () => location.reload());
+  addEventListener("online", () => fetch("/me/offline", { method: "HEAD", cache: "no-store" }).then(() => location.reload(), () => {})); // it may be gone again
 }
