@@ -334,12 +334,21 @@ func (p *phone) kept() (keys, drafts, queue int) {
 	return p.count("keys"), p.count("drafts"), p.count("queue")
 }
 
+// all returns what is kept in a store, as what it comes to in a script.
+func all(store string) string {
+	return fmt.Sprintf(`await new Promise((ok, no) => {
+		const [name, stores] = %[1]q === "kept" ? ["forms", ["kept"]] : ["journal", ["keys", "drafts", "queue"]];
+		const open = indexedDB.open(name, 1);
+		open.onupgradeneeded = () => stores.forEach((s) => open.result.createObjectStore(s));
+		open.onsuccess = () => { const r = open.result.transaction(%[1]q).objectStore(%[1]q).getAll(); r.onsuccess = () => { open.result.close(); ok(r.result); }; r.onerror = no; };
+		open.onerror = no;
+	})`, store)
+}
+
 // count is how many things the browser keeps in a store.
 func (p *phone) count(store string) int {
 	p.t.Helper()
-	return await[int](p, fmt.Sprintf(`const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 2); r.onupgradeneeded = () => ["keys", "drafts", "queue", "kept"].forEach((s) => r.result.createObjectStore(s)); r.onsuccess = () => ok(r.result); r.onerror = no; });
-		const n = await new Promise((ok, no) => { const r = db.transaction(%[1]q).objectStore(%[1]q).count(); r.onsuccess = () => ok(r.result); r.onerror = no; });
-		db.close(); return n;`, store))
+	return await[int](p, "return ("+all(store)+").length")
 }
 
 // How long tests wait for what happens in the background, and how often they look.

@@ -37,10 +37,16 @@ func goOffline(t *testing.T, at time.Time) (*study, *phone) {
 	s, p := evening(t)
 	p.both(at)
 	p.open("/me")
-	p.hasKept(2)
+	p.keeps()
 	p.wait(`navigator.serviceWorker?.controller`)
 	p.offline(true)
 	return s, p
+}
+
+// keeps lets the page keep the forms that there are now, in place of those from before.
+func (p *phone) keeps() {
+	p.t.Helper()
+	await[bool](p, `await (await import(document.querySelector("script").src.replace("app.js", "kept.js"))).keep(document.body.dataset.owner); return true`)
 }
 
 // online gives the connection back, and waits until the page that stands for all without one has given way.
@@ -50,7 +56,7 @@ func (p *phone) online() {
 	p.wait(`document.body && document.body.dataset.page !== "offline"`)
 }
 
-// hasKept waits until so many forms are kept, made for the clock of the phone as it is.
+// hasKept waits until so many forms are kept.
 func (p *phone) hasKept(forms int) {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool { return p.count("kept") == forms }, waitTime, pollTime)
@@ -79,9 +85,13 @@ func (p *phone) begins(questions, value int) {
 		p.tap(fmt.Sprintf(`fieldset:not([hidden]) input[value="%d"]`, value))
 	}
 	p.shows(fmt.Sprintf("Question %d of 7", questions+1))
-	time.Sleep(300 * time.Millisecond) // until it is kept
+	require.Eventually(p.t, func() bool {
+		return await[int](p, `const { get } = await import(document.querySelector("script").src.replace("app.js", "store.js"));
+			return Object.keys((await get("drafts", document.body.dataset.owner, document.getElementById("form").dataset.id))?.answers ?? {}).length`) == p.answered()
+	}, waitTime, pollTime)
 }
 
+// answered is how many questions have an answer.
 func (p *phone) answered() int {
 	p.t.Helper()
 	return value[int](p, `document.querySelectorAll("#form input:checked").length`)
@@ -172,7 +182,7 @@ func TestEarlierAnswersAreNotShownWithoutAConnection(t *testing.T) {
 	s, p := evening(t)
 	p.both(on(1, 20, 0))
 	p.open("/me")
-	p.hasKept(2)
+	p.keeps()
 	p.tap(diaryLink)
 	p.wait(`document.getElementById("form")?.classList.contains("stepping")`)
 	p.begins(3, 6)
@@ -206,6 +216,7 @@ func TestEarlierAnswersAreNotShownWithoutAConnection(t *testing.T) {
 	p.offline(false)
 	other := p.tab()
 	other.open("/in")
+	require.Eventually(t, func() bool { return await[bool](p, "return ("+all("drafts")+").every((d) => d.ended)") }, waitTime, pollTime)
 	p.offline(true)
 	p.do(chromedp.Reload())
 	p.ready()
@@ -233,6 +244,7 @@ func TestLeavingWithoutAConnection(t *testing.T) {
 	for range 4 {
 		p.script(`history.back()`)
 		p.wait(`document.readyState === "complete"`)
+		assert.Zero(t, p.answered())
 		assert.NotContains(t, p.text(), "Today I")
 	}
 
@@ -358,7 +370,7 @@ func TestHebrewAndGermanWithoutAConnection(t *testing.T) {
 	for _, c := range []struct{ tag, dir, says string }{{"he", "rtl", "אין חיבור"}, {"de", "ltr", "Keine Verbindung"}} {
 		s.do(domain.ChooseLanguage{Study: "S", Couple: "C1", Role: "A", Language: c.tag})
 		p.open("/me")
-		await[bool](p, `await (await import(document.querySelector("script").src.replace("app.js", "kept.js"))).keep(document.body.dataset.owner); return true`)
+		p.keeps()
 		p.wait(fmt.Sprintf(`navigator.serviceWorker.controller.scriptURL.endsWith(%q)`, "lang="+c.tag))
 		p.offline(true)
 		p.open("/me")

@@ -1,9 +1,8 @@
 // A form, one question at a time. Without this script it is one page with all of them. Answers are kept as they are given; what is sent waits on this phone until
 // the server has it.
 //
-// A form that comes from the server shows the answers of before, as its owner is signed in. One that this phone had kept may be opened by anybody, so it begins empty. Only where the
-// same opening is loaded again, because the phone had put its tab away, are its own answers there: for as long as a session lasts untouched, and not after one is over.
-// What was answered before stays sealed, and comes back with the form from the server.
+// A form from the server shows the answers of before, as its owner is signed in. One that this phone had kept anybody may have opened, so it begins empty. Only the same opening,
+// loaded again because the phone had put its tab away, has its answers: for as long as a session lasts untouched, and until one is over. The others come back with the server's.
 
 import * as store from "./store.js";
 import { flush, post } from "./send.js";
@@ -242,7 +241,7 @@ if (keeps && (await store.list("queue", owner)).some((q) => q.value.form === id)
   dispatchEvent(new Event("online"));
 } else {
   const draft = keeps && !("posted" in words) ? await store.get("drafts", owner, id) : undefined;
-  const same = draft?.command === opening.command && !draft.ended && Date.now() - draft.at < untouched;
+  const same = draft?.command === opening.command && !draft.ended && Math.abs(Date.now() - draft.at) < untouched;
   before = draft && kept ? (same ? draft.before : { ...draft.before, ...draft.answers }) : undefined;
   if (draft && (same || !kept)) restore(kept ? draft.answers : { ...draft.before, ...draft.answers });
   form.classList.add("stepping");

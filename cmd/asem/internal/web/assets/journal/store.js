@@ -1,26 +1,23 @@
 // What this browser keeps for a person: drafts, what waits to be sent, and forms to be opened without a connection. All of it is encrypted under a key that the browser does not hand out, one for each
 // person who uses this phone, and that signing out destroys.
 
-const stores = ["keys", "drafts", "queue", "kept"];
+// Forms have a database of their own: a store cannot be added to one while an older page has it open.
+const stores = { journal: ["keys", "drafts", "queue"], forms: ["kept"] };
 
-let opening;
-function database() {
-  opening ??= new Promise((done, failed) => {
-    const request = indexedDB.open("journal", 2);
-    request.onupgradeneeded = () => stores.forEach((s) => request.result.objectStoreNames.contains(s) || request.result.createObjectStore(s));
-    request.onsuccess = () => {
-      request.result.onversionchange = () => request.result.close(); // a newer page is not kept waiting by this one
-      done(request.result);
-    };
+const opening = {};
+function database(name) {
+  opening[name] ??= new Promise((done, failed) => {
+    const request = indexedDB.open(name, 1);
+    request.onupgradeneeded = () => stores[name].forEach((s) => request.result.createObjectStore(s));
+    request.onsuccess = () => done(request.result);
     request.onerror = () => failed(request.error);
-    request.onblocked = () => failed(new Error("an older page is open"));
   });
-  return opening;
+  return opening[name];
 }
 
 // run does one thing in one store and waits until it is on the disk.
 async function run(store, mode, work) {
-  const db = await database();
+  const db = await database(store === "kept" ? "forms" : "journal");
   return new Promise((done, failed) => {
     const t = db.transaction(store, mode, { durability: "strict" });
     const request = work(t.objectStore(store));
@@ -49,7 +46,7 @@ async function reveal(key, store, owner, name, sealed) {
 // can tells whether this browser is able to keep anything. It is not in a private window of some, nor without HTTPS.
 export async function can() {
   if (!globalThis.indexedDB || !globalThis.crypto?.subtle) return false;
-  return database().then(() => true, () => false);
+  return database("journal").then(() => true, () => false);
 }
 
 let over = false;
