@@ -38,9 +38,17 @@ func goOffline(t *testing.T, at time.Time) (*study, *phone) {
 	p.both(at)
 	p.open("/me")
 	p.keeps()
-	p.wait(`navigator.serviceWorker?.controller`)
+	p.served("en")
 	p.offline(true)
 	return s, p
+}
+
+// served waits until the worker of a language answers for the server. The page itself may be one from before.
+func (p *phone) served(language string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		return await[bool](p, fmt.Sprintf(`const w = (await navigator.serviceWorker.ready).active; return w.state === "activated" && w.scriptURL.endsWith("lang=%s")`, language))
+	}, waitTime, pollTime)
 }
 
 // keeps lets the page keep the forms that there are now, in place of those from before.
@@ -183,6 +191,7 @@ func TestEarlierAnswersAreNotShownWithoutAConnection(t *testing.T) {
 	p.both(on(1, 20, 0))
 	p.open("/me")
 	p.keeps()
+	p.served("en")
 	p.tap(diaryLink)
 	p.wait(`document.getElementById("form")?.classList.contains("stepping")`)
 	p.begins(3, 6)
@@ -237,7 +246,8 @@ func TestLeavingWithoutAConnection(t *testing.T) {
 	p.opensKept()
 	p.begins(2, 3)
 	p.script(`document.getElementById("exit").click()`)
-	p.open("/me") // where it leads there is no connection either
+	p.wait(`location.protocol === "chrome-error:"`) // where it leads there is no connection either
+	p.open("/me")
 	p.shows("This page needs a connection")
 	_, drafts, _ := p.kept()
 	assert.Zero(t, drafts+p.count("kept"))
@@ -261,6 +271,7 @@ func TestLeavingWithoutAConnection(t *testing.T) {
 func TestKeptFormsAreOfOnePerson(t *testing.T) {
 	s, p := evening(t)
 	p.hasKept(2)
+	p.served("en")
 	mine := value[string](p, `document.querySelector("a[data-form]").dataset.form`)
 	p.expected = append(p.expected, "status of 4")
 
@@ -345,7 +356,7 @@ func TestAWaveWithoutAConnection(t *testing.T) {
 	p := s.phone()
 	p.signIn("A")
 	p.hasKept(1)
-	p.wait(`navigator.serviceWorker?.controller`)
+	p.served("en")
 	p.offline(true)
 	p.open("/me")
 	assert.Equal(t, []string{"Questionnaire | Part 1 of 3 | Open through Thursday 12 March | Start"}, p.offered())
@@ -366,12 +377,12 @@ func TestAWaveWithoutAConnection(t *testing.T) {
 func TestHebrewAndGermanWithoutAConnection(t *testing.T) {
 	axe := axeCore(t)
 	s, p := evening(t)
-	p.wait(`navigator.serviceWorker?.controller`)
+	p.served("en")
 	for _, c := range []struct{ tag, dir, says string }{{"he", "rtl", "אין חיבור"}, {"de", "ltr", "Keine Verbindung"}} {
 		s.do(domain.ChooseLanguage{Study: "S", Couple: "C1", Role: "A", Language: c.tag})
 		p.open("/me")
 		p.keeps()
-		p.wait(fmt.Sprintf(`navigator.serviceWorker.controller.scriptURL.endsWith(%q)`, "lang="+c.tag))
+		p.served(c.tag)
 		p.offline(true)
 		p.open("/me")
 		p.shows(c.says)
