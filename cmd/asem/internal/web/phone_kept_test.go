@@ -323,7 +323,10 @@ func TestKeptFormInTwoTabs(t *testing.T) {
 	assert.Equal(t, 2, waiting)
 	p.both(on(1, 20, 30))
 	p.offline(false)
-	require.Eventually(t, func() bool { _, _, n := p.kept(); return n == 0 }, waitTime, pollTime)
+	p.wait(`document.body?.dataset.page === "sent"`)
+	p.ready()
+	_, _, waiting = p.kept()
+	assert.Zero(t, waiting)
 	assert.Len(t, s.entries("A"), 1, "one of them counts")
 	assert.Len(t, of[domain.DiarySubmitted](s), 1)
 }
