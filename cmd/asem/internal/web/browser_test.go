@@ -331,10 +331,24 @@ func await[T any](p *phone, body string) T {
 // kept counts what the browser keeps: keys, drafts and what waits to be sent.
 func (p *phone) kept() (keys, drafts, queue int) {
 	p.t.Helper()
-	n := await[[]int](p, `const db = await new Promise((ok, no) => { const r = indexedDB.open("journal", 1); r.onupgradeneeded = () => ["keys", "drafts", "queue"].forEach((s) => r.result.createObjectStore(s)); r.onsuccess = () => ok(r.result); r.onerror = no; });
-		const count = (s) => new Promise((ok, no) => { const r = db.transaction(s).objectStore(s).count(); r.onsuccess = () => ok(r.result); r.onerror = no; });
-		const all = [await count("keys"), await count("drafts"), await count("queue")]; db.close(); return all;`)
-	return n[0], n[1], n[2]
+	return p.count("keys"), p.count("drafts"), p.count("queue")
+}
+
+// all returns what is kept in a store, as what it comes to in a script.
+func all(store string) string {
+	return fmt.Sprintf(`await new Promise((ok, no) => {
+		const [name, stores] = %[1]q === "kept" ? ["forms", ["kept"]] : ["journal", ["keys", "drafts", "queue"]];
+		const open = indexedDB.open(name, 1);
+		open.onupgradeneeded = () => stores.forEach((s) => open.result.createObjectStore(s));
+		open.onsuccess = () => { const r = open.result.transaction(%[1]q).objectStore(%[1]q).getAll(); r.onsuccess = () => { open.result.close(); ok(r.result); }; r.onerror = no; };
+		open.onerror = no;
+	})`, store)
+}
+
+// count is how many things the browser keeps in a store.
+func (p *phone) count(store string) int {
+	p.t.Helper()
+	return await[int](p, "return ("+all(store)+").length")
 }
 
 // How long tests wait for what happens in the background, and how often they look.

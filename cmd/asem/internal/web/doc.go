@@ -14,5 +14,9 @@
 //
 // Each form works without script, as one page. With it questions come one at a time; answers are kept in the browser as they are given, encrypted under a key that the
 // browser does not hand out and that signing out destroys; what is sent waits there until the server has it. The time at which something was filled
-// in is that at which the server showed it plus what the browser measured since: nobody can claim an earlier one.
+// in is that at which the server made the form plus what the browser measured since: nobody can claim an earlier one.
+//
+// Forms that are open, or will be within a day, are kept there as well (kept.go, kept.js), so that they can be opened without a connection. They are kept for whoever was
+// signed in last, until that person signs out or leaves at once. Without a connection nobody can be asked to sign in, so such a form shows nothing that was answered in another
+// opening of it, and what needs a private moment is not kept. A form counts as started when it was opened, of which the server hears with the answers.
 package web

@@ -66,7 +66,8 @@ type form struct {
 	Title      string
 	Lead       string // which day, which part
 	Command    string // id of the command that it becomes
-	Issued     string // when it was shown, with a seal
+	Issued     string // when it was made, with a seal
+	Passed     int64  // milliseconds since then, where it is shown again
 	Questions  []question
 	Faults     []fault
 	Restored   bool // holds what was posted

@@ -2,11 +2,14 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -196,21 +199,28 @@ type frame struct {
 // Languages lists those in which the pages can be read.
 func (frame) Languages() []*language.Language { return language.All() }
 
-// render sends a page. It is made as a whole before anything is sent.
-func (v *visit) render(status int, name, nav string, body any) {
+// page makes a page.
+func (v *visit) page(name, nav string, body any) ([]byte, error) {
 	p := frame{Language: v.Language, Nav: nav, Module: name, Assets: v.j.assets.path, Elsewhere: v.j.Elsewhere, Body: body}
 	if v.who != nil {
 		p.Owner = v.opaque("owner")
 	}
 	var b bytes.Buffer
-	if err := v.j.pages.ExecuteTemplate(&b, name+".html", p); err != nil {
+	err := v.j.pages.ExecuteTemplate(&b, name+".html", p)
+	return b.Bytes(), err
+}
+
+// render sends a page. It is made as a whole before anything is sent.
+func (v *visit) render(status int, name, nav string, body any) {
+	page, err := v.page(name, nav, body)
+	if err != nil {
 		v.j.Logger.Error("a page could not be made", "page", name, "error", err.Error())
 		http.Error(v.w, v.T("busy"), http.StatusInternalServerError)
 		return
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	v.w.Write(b.Bytes()) // the client may be gone
+	v.w.Write(page) // the client may be gone
 }
 
 // wantsJSON reports whether a script asks, which shows the outcome itself.
@@ -223,6 +233,17 @@ func (v *visit) json(status int, body any) {
 		return
 	}
 	v.w.Header().Set("Content-Type", "application/json")
+	if len(text) > 1<<12 && strings.Contains(v.r.Header.Get("Accept-Encoding"), "gzip") { // forms, of which a phone keeps several, are much the same throughout
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, err := w.Write(text)
+		if err = errors.Join(err, w.Close()); err != nil {
+			v.failed(err)
+			return
+		}
+		v.w.Header().Set("Content-Encoding", "gzip")
+		text = packed.Bytes()
+	}
 	v.w.WriteHeader(status)
 	v.w.Write(text) // the client may be gone
 }

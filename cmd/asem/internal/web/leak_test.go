@@ -137,7 +137,7 @@ func goThroughEverything(t *testing.T, s *study) []string {
 		return a
 	}
 	pages := func() {
-		for _, path := range []string{"/me", "/me/welcome", "/me/consent", "/me/settings", "/me/own", "/me/own/journal.json", "/me/own/journal.csv", "/me/choices", "/me/help", "/me/leave", "/me/out", "/me/none", "/in"} {
+		for _, path := range []string{"/me", "/me/welcome", "/me/consent", "/me/settings", "/me/own", "/me/own/journal.json", "/me/own/journal.csv", "/me/choices", "/me/help", "/me/leave", "/me/out", "/me/kept", "/me/none", "/in"} {
 			keep(c.get(path))
 		}
 	}

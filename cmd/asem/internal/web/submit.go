@@ -57,19 +57,26 @@ func (v *visit) form() {
 		v.render(http.StatusOK, "message", "", message{Title: v.titleOf(p), Lines: []string{v.T("form.nowording")}})
 		return
 	}
-	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("started/"+v.id(p))) // the first time counts
-	if _, err := v.execute(id, v.now, domain.StartForm{Study: v.me.Study, Couple: v.me.Couple, Role: v.me.Role, Occasion: p.Occasion, At: v.now}); err != nil {
+	if err := v.start(p, v.now); err != nil {
 		v.failed(err)
 		return
 	}
-	v.showForm(http.StatusOK, p, questions, uuid.NewString(), v.issue(p), nil)
+	v.render(http.StatusOK, "form", "", v.formOf(p, questions, uuid.NewString(), v.now))
 }
 
-func (v *visit) showForm(status int, p part, questions []question, command, issued string, faults []fault) {
-	v.render(status, "form", "", form{
+// start records when a part was opened; the first time counts.
+func (v *visit) start(p part, at time.Time) error {
+	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("started/"+v.id(p)))
+	_, err := v.execute(id, at, domain.StartForm{Study: v.me.Study, Couple: v.me.Couple, Role: v.me.Role, Occasion: p.Occasion, At: at})
+	return err
+}
+
+// formOf is a part as it is shown to whom it was made for at an instant.
+func (v *visit) formOf(p part, questions []question, command string, made time.Time) form {
+	return form{
 		ID: v.id(p), Action: "/me/f/" + v.id(p) + "?lang=" + v.Tag, Title: v.titleOf(p), Lead: v.leadOf(p),
-		Command: command, Issued: issued, Questions: questions, Faults: faults, Restored: faults != nil,
-	})
+		Command: command, Issued: v.issue(p, made), Questions: questions,
+	}
 }
 
 func (v *visit) titleOf(p part) string {
@@ -153,27 +160,39 @@ func (v *visit) received(p part, e domain.Entry) sentForm {
 
 func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(time.DateOnly) }
 
-// issue says when a part was shown, so that nobody can claim a time before it was.
-func (v *visit) issue(p part) string {
-	at := strconv.FormatInt(v.now.UnixMilli(), 10)
+// issue says when a part was made, so that nobody can claim a time before it was.
+func (v *visit) issue(p part, made time.Time) string {
+	at := strconv.FormatInt(made.UnixMilli(), 10)
 	return at + "." + v.opaque(append(p.key(), at)...)
 }
 
-// times returns when a part was shown and when it was filled in: some time after it was shown, as the browser measured it, for it may have had no connection
-// since. The clock of the phone itself is not asked.
+// times returns when a part was opened and when it was filled in: some time after it was made, as the browser measured it, for it may have had no connection
+// since. A part that is shown as it is made is opened in that moment; one that the phone had kept says how much later it was. The clock of the phone itself is not
+// asked, and whatever it says, neither time is before the part was made and open, or after it arrived.
 func (v *visit) times(p part, posted url.Values) (started, filled time.Time) {
 	at, seal, _ := strings.Cut(posted.Get("issued"), ".")
 	ms, err := strconv.ParseInt(at, 10, 64)
 	if err != nil || !hmac.Equal([]byte(seal), []byte(v.opaque(append(p.key(), at)...))) {
 		return time.Time{}, v.now
 	}
-	started, filled = time.UnixMilli(ms), v.now
-	if took, err := strconv.ParseInt(posted.Get("after"), 10, 64); err == nil && took >= 0 {
-		if claimed := started.Add(time.Duration(min(took, 1<<40)) * time.Millisecond); claimed.Before(filled) {
-			filled = claimed
+	made := time.UnixMilli(ms)
+	measured := func(field string, unknown, latest time.Time) time.Time {
+		took, err := strconv.ParseInt(posted.Get(field), 10, 64)
+		if err != nil || took < 0 {
+			return unknown
 		}
+		return earlier(made.Add(time.Duration(min(took, 1<<40))*time.Millisecond), latest)
 	}
-	return started, filled
+	filled = measured("after", v.now, v.now)
+	return later(measured("opened", made, filled), p.Window.Opens), filled
+}
+
+// earlier is the earlier of two instants.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // expired keeps what was posted on a page on which to sign in again.
@@ -229,12 +248,23 @@ func (v *visit) take() {
 	if v.settled(p, got, filled) {
 		return
 	}
+	if v.r.PostForm.Get("opened") != "" { // without a connection, so that the server hears of it only now
+		if err := v.start(p, started); err != nil {
+			v.failed(err)
+			return
+		}
+	}
 	if len(got.faults) > 0 {
 		if v.wantsJSON() {
 			v.json(http.StatusUnprocessableEntity, outcome{State: "invalid"})
 			return
 		}
-		v.showForm(http.StatusUnprocessableEntity, p, questions, command.String(), v.r.PostForm.Get("issued"), got.faults)
+		if started.IsZero() { // made by nobody
+			started = v.now
+		}
+		again := v.formOf(p, questions, command.String(), started)
+		again.Passed, again.Faults, again.Restored = v.now.Sub(started).Milliseconds(), got.faults, true
+		v.render(http.StatusUnprocessableEntity, "form", "", again)
 		return
 	}
 	if err := v.store(p, got, command, started, filled); err != nil {

@@ -141,25 +141,24 @@ func (v *visit) task(o domain.Offer) task {
 	}
 	t.Questions = items
 	t.Minutes = max(1, (items*8+59)/60) // some eight seconds a question
-	until, soon, far := o.Window.Closes, "today.untilTime", "today.untilDay"
-	if t.Late {
-		until, soon, far = o.Window.Ends, "today.lateTime", "today.lateDay"
+	t.Until = v.until(o.Window, t.Late, true)
+	return t
+}
+
+// until says until when what has a window can be answered, in time or late. Where the time is near it need not name the day.
+func (v *visit) until(w domain.Window, late, mayBeNear bool) string {
+	until, near, far, through := w.Closes, "today.untilTime", "today.untilDay", "today.throughDay"
+	if late {
+		until, near, far, through = w.Ends, "today.lateTime", "today.lateDay", "today.lateThroughDay"
 	}
 	until = until.In(v.zone)
-	if until.Hour() == 0 && until.Minute() == 0 { // midnight belongs to the day that ends with it
-		through := "today.throughDay"
-		if t.Late {
-			through = "today.lateThroughDay"
-		}
-		t.Until = v.T(through, v.Day(until.Add(-time.Minute)))
-		return t
+	switch {
+	case until.Hour() == 0 && until.Minute() == 0: // midnight belongs to the day that ends with it
+		return v.T(through, v.Day(until.Add(-time.Minute)))
+	case mayBeNear && until.Sub(v.now) < 20*time.Hour:
+		return v.T(near, v.Time(until))
 	}
-	if until.Sub(v.now) < 20*time.Hour {
-		t.Until = v.T(soon, v.Time(until))
-	} else {
-		t.Until = v.T(far, v.Day(until), v.Time(until))
-	}
-	return t
+	return v.T(far, v.Day(until), v.Time(until))
 }
 
 func dedupe(list []string) (out []string) {

@@ -122,6 +122,7 @@ func (s *server) table() []page {
 		{"GET /me/help", s.mine((*visit).help)},
 		{"GET /me/out", s.mine((*visit).out)},
 		{"POST /me/exit", public(s.exit)},
+		{"GET /me/kept", s.mine((*visit).kept)},
 		{"GET /me/offline", public(s.offline)},
 		{"GET /me/manifest.webmanifest", public(s.manifest)},
 		{"GET /me/worker.js", public(s.worker)},

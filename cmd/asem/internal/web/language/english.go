@@ -238,9 +238,10 @@ func english() *Language {
 			"help.private.exit": "“Leave now” replaces the page and signs you out. The back button does not bring your answers back.",
 			"help.private.out":  "Signing out removes everything that is saved on this phone.",
 			"help.private.who":  "Your answers are kept under a code, without your name. What you write in your own words is read by clinicians of the team only.",
+			"help.private.open": "Without a connection, whoever uses this phone sees under Today which forms are open, and can open them empty. What you answered shows only in a page that you left open. “Leave now” and signing out remove the forms from the phone.",
 			"help.how":          "How it works",
 			"help.how.time":     "The diary belongs to one day and is open for some hours in the evening. After that it can be sent late for a while, and then it is closed.",
-			"help.how.offline":  "Without a connection your answers are saved on the phone, encrypted, and sent later. “Received” means that they have arrived.",
+			"help.how.offline":  "Without a connection your answers are saved on the phone, encrypted, and sent later. “Received” means that they have arrived. Forms that were open when you last looked at Today, or were to open within a day, can then be opened too, but not those that first ask whether it is a good moment.",
 
 			// Stopping.
 			"leave":         "Stop taking part",

@@ -238,9 +238,10 @@ func german() *Language {
 			"help.private.exit": "„Sofort weg“ ersetzt die Seite und meldet Sie ab. Die Zurück-Taste holt Ihre Antworten nicht wieder hervor.",
 			"help.private.out":  "Beim Abmelden wird alles gelöscht, was auf diesem Telefon gespeichert ist.",
 			"help.private.who":  "Ihre Antworten werden unter einem Code aufbewahrt, ohne Ihren Namen. Was Sie in eigenen Worten schreiben, lesen nur die klinischen Fachleute des Teams.",
+			"help.private.open": "Ohne Verbindung sieht jeder, der dieses Telefon benutzt, unter „Heute“, welche Fragebögen offen sind, und kann sie leer öffnen. Was Sie geantwortet haben, zeigt nur eine Seite, die Sie offen gelassen haben. „Sofort weg“ und Abmelden entfernen die Fragebögen vom Telefon.",
 			"help.how":          "So funktioniert es",
 			"help.how.time":     "Das Tagebuch gehört zu einem Tag und ist am Abend einige Stunden offen. Danach kann es eine Zeit lang verspätet gesendet werden, dann wird es geschlossen.",
-			"help.how.offline":  "Ohne Verbindung werden Ihre Antworten verschlüsselt auf dem Telefon gespeichert und später gesendet. „Angekommen“ heißt, dass sie da sind.",
+			"help.how.offline":  "Ohne Verbindung werden Ihre Antworten verschlüsselt auf dem Telefon gespeichert und später gesendet. „Angekommen“ heißt, dass sie da sind. Fragebögen, die offen waren, als Sie zuletzt „Heute“ angesehen haben, oder die sich binnen eines Tages öffnen sollten, lassen sich dann auch öffnen; nicht aber die, die zuerst fragen, ob es gerade passt.",
 
 			// Stopping.
 			"leave":         "Nicht mehr teilnehmen",

@@ -1,22 +1,29 @@
 // What every page of the journal does with a script: leave at once, send what waits, keep working without a connection. Pages work without it.
 
 import * as store from "./store.js";
-import { flush } from "./send.js";
-
-const { owner, page } = document.body.dataset;
-
-// Who left at once does not come back by the back button, not even before the server has heard of it. Signing in ends that.
-const left = "left";
-if (!owner) sessionStorage.removeItem(left);
-else if (sessionStorage.getItem(left)) {
-  document.documentElement.hidden = true;
-  location.replace("/in");
-}
+import { counted, flush } from "./send.js";
 
 // What was to be removed when somebody left is removed now, if the page was gone before it could be.
 const drop = "drop";
 const behind = sessionStorage.getItem(drop);
-if (behind) store.removeDrafts(behind).then(() => sessionStorage.removeItem(drop), () => {});
+if (behind) store.left(behind).then(() => sessionStorage.removeItem(drop), () => {});
+
+// Who left at once does not come back by the back button, not even before the server has heard of it. Signing in ends that.
+const left = "left";
+const gone = sessionStorage.getItem(left) !== null;
+
+// Without a connection one page stands for all. What this phone keeps makes another of it.
+if (document.body.dataset.page === "offline" && !gone) await import("./kept.js").then((kept) => kept.open()).catch(() => {});
+
+const { owner, page } = document.body.dataset;
+if (!owner && page !== "offline") {
+  sessionStorage.removeItem(left);
+  store.end().catch(() => {}); // whoever was signed in is so no longer
+} else if (owner && gone) {
+  document.documentElement.hidden = true;
+  navigator.sendBeacon("/me/exit");
+  location.replace("/in");
+}
 
 // Leave at once. The page goes blank before anything else happens, and what was not sent yet is removed; what waits to be sent stays, encrypted.
 document.getElementById("exit")?.addEventListener("click", (e) => {
@@ -30,7 +37,7 @@ document.getElementById("exit")?.addEventListener("click", (e) => {
     return;
   }
   sessionStorage.setItem(drop, owner);
-  const removed = store.dropDrafts(owner).then(() => sessionStorage.removeItem(drop), () => {});
+  const removed = store.leave(owner).then(() => sessionStorage.removeItem(drop), () => {});
   Promise.race([removed, new Promise((done) => setTimeout(done, 200))]).finally(() => location.replace(to));
 });
 
@@ -38,8 +45,6 @@ document.getElementById("exit")?.addEventListener("click", (e) => {
 addEventListener("pageshow", (e) => {
   if (e.persisted) location.reload();
 });
-
-const counted = (element, name, n) => element.dataset[name + (n === 1 ? "One" : n === 2 ? "Two" : "Many")].replace("99", n);
 
 async function today() {
   const box = document.getElementById("local");
@@ -116,11 +121,15 @@ function settings() {
 
 if (page === "settings") settings();
 if (page === "today") install();
-if (owner) {
+if (owner && !gone) {
+  const can = await store.can();
+  if (can) await store.only("kept", owner);
   if (page === "form") await import("./form.js");
-  else if (await store.can()) {
-    if (page === "today") await today();
-    else if (page === "out") await out();
+  else if (can) {
+    if (page === "today") {
+      await today();
+      import("./kept.js").then((kept) => kept.keep(owner)).catch(() => {});
+    } else if (page === "out") await out();
     else if (page !== "offline") flush(owner).catch(() => {});
   }
   navigator.serviceWorker?.register(`/me/worker.js?lang=${document.documentElement.lang}`, { scope: "/me" }).catch(() => {});

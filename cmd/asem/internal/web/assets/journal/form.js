@@ -1,5 +1,8 @@
 // A form, one question at a time. Without this script it is one page with all of them. Answers are kept as they are given; what is sent waits on this phone until
 // the server has it.
+//
+// A form from the server shows the answers of before, as its owner is signed in. One that this phone had kept anybody may have opened, so it begins empty. Only the same opening,
+// loaded again because the phone had put its tab away, has its answers: for as long as a session lasts untouched, and until one is over. The others come back with the server's.
 
 import * as store from "./store.js";
 import { flush, post } from "./send.js";
@@ -10,7 +13,10 @@ const state = document.getElementById("state");
 const { owner } = document.body.dataset;
 const id = form.dataset.id;
 const words = form.dataset;
-const opened = Date.now();
+const kept = "kept" in words;
+const since = Date.now() - Number(words.passed ?? 0); // when the form was made
+const opening = { command: form.elements.command.value, at: since + Number(form.elements.opened.value) };
+const untouched = 30 * 60 * 1000;
 const keeps = await store.can();
 
 const fields = (panel) => [...panel.querySelectorAll("input:not([type=hidden]), textarea")];
@@ -90,7 +96,7 @@ function show(panel, { focus = true } = {}) {
 
 function go(panel) {
   depth++;
-  history.pushState({ panel: panels.indexOf(panel), depth }, "");
+  history.pushState({ panel: panels.indexOf(panel), depth, opening }, "");
   show(panel);
 }
 
@@ -131,19 +137,20 @@ const answers = () => {
 
 let saving;
 let sending = false;
+let before; // answers that are not shown
 function keep() {
   if (!keeps) return;
   clearTimeout(saving);
   saving = setTimeout(async () => {
-    const kept = await store.put("drafts", owner, id, { answers: answers() }).then(() => true, () => false);
-    if (kept && navigator.onLine && !sending) state.textContent = words.saved;
+    const done = await store.put("drafts", owner, id, { answers: answers(), before, command: opening.command, at: Date.now() }).then(() => true, () => false);
+    if (done && navigator.onLine && !sending) state.textContent = words.saved;
   }, 120);
 }
 form.addEventListener("input", keep);
 
-function restore(kept) {
+function restore(given) {
   for (const f of panels.flatMap(fields)) {
-    const values = kept[f.name] ?? [];
+    const values = given[f.name] ?? [];
     if (f.type === "radio" || f.type === "checkbox") f.checked = values.includes(f.value);
     else if (values.length) f.value = values.at(-1);
   }
@@ -161,11 +168,11 @@ form.addEventListener("submit", async (e) => {
   sending = true;
   sendButton.disabled = true;
   clearTimeout(saving);
-  form.elements.after.value = Date.now() - opened;
+  form.elements.after.value = Math.max(Date.now() - since, form.elements.opened.value);
   const command = form.elements.command.value;
   const sent = { form: id, action: form.getAttribute("action"), body: new URLSearchParams(new FormData(form)).toString() };
   state.textContent = words.sending;
-  const kept = keeps && (await store.put("queue", owner, command, sent).then(() => true, () => false));
+  const safe = keeps && (await store.put("queue", owner, command, sent).then(() => true, () => false));
   const outcome = await post(sent);
   switch (outcome.state) {
     case "received":
@@ -174,7 +181,7 @@ form.addEventListener("submit", async (e) => {
       leave(outcome.to);
       return;
     case "offline":
-      if (kept) {
+      if (safe) {
         waiting();
         return;
       }
@@ -193,6 +200,7 @@ async function settle(command) {
   if (!keeps) return;
   await store.remove("queue", owner, command).catch(() => {});
   await store.remove("drafts", owner, id).catch(() => {});
+  await store.remove("kept", owner, id).catch(() => {});
 }
 
 // waiting shows that the answers are on this phone, and goes on once they have arrived.
@@ -232,8 +240,10 @@ if (keeps && (await store.list("queue", owner)).some((q) => q.value.form === id)
   waiting();
   dispatchEvent(new Event("online"));
 } else {
-  const draft = keeps && !("posted" in form.dataset) ? await store.get("drafts", owner, id) : undefined;
-  if (draft) restore(draft.answers);
+  const draft = keeps && !("posted" in words) ? await store.get("drafts", owner, id) : undefined;
+  const same = draft?.command === opening.command && !draft.ended && Math.abs(Date.now() - draft.at) < untouched;
+  before = draft && kept ? (same ? draft.before : { ...draft.before, ...draft.answers }) : undefined;
+  if (draft && (same || !kept)) restore(kept ? draft.answers : { ...draft.before, ...draft.answers });
   form.classList.add("stepping");
   form.prepend(along, tap);
   document.getElementById("questions").after(bottom);
@@ -241,9 +251,10 @@ if (keeps && (await store.list("queue", owner)).some((q) => q.value.form === id)
   const faulty = panels.find((p) => p.matches(".faulty"));
   const began = steps().find(answered);
   const first = faulty ?? (began ? (open()[0] ?? last) : steps()[0]);
-  history.replaceState({ panel: panels.indexOf(first), depth: 0 }, "");
+  history.replaceState({ panel: panels.indexOf(first), depth: 0, opening }, "");
   show(first, { focus: false });
   if (draft && began) state.textContent = words.restored;
+  else if (kept) state.textContent = words.offline;
   document.getElementById("faults")?.addEventListener("click", (e) => {
     const panel = document.getElementById(decodeURIComponent(e.target.closest("a")?.hash.slice(1) ?? ""))?.closest(".question");
     if (!panel) return;

@@ -13,6 +13,9 @@ export async function post({ action, body }) {
   }
 }
 
+// counted returns the form of words of an element that suits a number.
+export const counted = (element, name, n) => element.dataset[name + (n === 1 ? "One" : n === 2 ? "Two" : "Many")].replace("99", n);
+
 const alone = (work) => (navigator.locks ? navigator.locks.request("journal-send", work) : work());
 
 // flush sends everything that waits for a person. It returns how many still wait, how many were refused, and whether to sign in again.
@@ -29,6 +32,7 @@ export function flush(owner) {
         case "received":
           await store.remove("queue", owner, name);
           await store.remove("drafts", owner, value.form);
+          await store.remove("kept", owner, value.form);
           result.received.push({ form: value.form, ...outcome });
           break;
         case "offline":
@@ -38,9 +42,11 @@ export function flush(owner) {
         case "expired":
           result.waiting++;
           result.expired = true;
+          await store.end();
           break;
         default: // kept, closed, invalid or bad: to send it again would change nothing
           await store.remove("queue", owner, name);
+          await store.remove("kept", owner, value.form);
           result.refused++;
       }
     }

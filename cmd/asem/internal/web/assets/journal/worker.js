@@ -1,4 +1,5 @@
-// Answers for the server while there is no connection. It keeps scripts, styles and one page that is the same for everybody, and never anything personal.
+// Answers for the server while there is no connection. It keeps scripts, styles and one page that is the same for everybody, and never anything personal. What that page
+// turns into is up to its script: see kept.js.
 
 const cache = "journal-" + "VERSION";
 const keep = ["KEEP"];
