@@ -57,7 +57,8 @@ func Open(ctx context.Context, path string) (*Log, error) {
 		_ = f.Close()
 	}
 	l := &Log{path: path, waker: events.NewWaker()}
-	if l.writer, err = sql.Open("sqlite", source("_pragma=journal_mode(WAL)&_txlock=immediate")); err != nil {
+	// What could take back a single statement of an append stays in memory: in a file it takes a tenth of the time of a batch.
+	if l.writer, err = sql.Open("sqlite", source("_pragma=journal_mode(WAL)&_pragma=temp_store(MEMORY)&_txlock=immediate")); err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	l.writer.SetMaxOpenConns(1)
