@@ -146,7 +146,7 @@ func TestADiaryWaitsForWhatItIsCountedFrom(t *testing.T) {
 	}
 }
 
-// The day of a session is told once. Should a log tell it again nevertheless, no answer is lost and no day that was answered is offered again.
+// Where the day of a session is corrected, no answer is lost and no day that was answered is offered again.
 func TestASessionThatWasMovedLosesNoDiary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, from := drawBurst(t), drawDay(t)
@@ -163,7 +163,15 @@ func TestASessionThatWasMovedLosesNoDiary(t *testing.T) {
 				answered[o.Day] = true
 			}
 		}
-		p.Couple.Apply(domain.SessionHeld{Number: 3, On: from.AddDays(rapid.IntRange(-30, 30).Draw(t, "by"))})
+		right := from.AddDays(rapid.IntRange(-30, 30).Filter(func(by int) bool { return by != 0 }).Draw(t, "by"))
+		_, err = domain.Decide(p, domain.HoldSession{Study: "S", Couple: "1", Number: 4, On: from, Corrects: true})
+		require.Equal(t, domain.NotFound, domain.CodeOf(err))
+		if decided, err := domain.Decide(p, domain.HoldSession{Study: "S", Couple: "1", Number: 3, On: right, Corrects: true}); err == nil {
+			p.Couple.Apply(decided[0])
+			require.Equal(t, []domain.SessionHeld{{Number: 3, On: right}}, p.Couple.Sessions())
+		} else {
+			require.ErrorContains(t, err, "before the enrolment")
+		}
 		kept := map[domain.Date]bool{}
 		for _, e := range p.Couple.Entries("A") {
 			kept[e.Occasion.Day] = true

@@ -1,5 +1,10 @@
 package domain
 
+import (
+	"maps"
+	"slices"
+)
+
 // RandomisationSeeded: the plan of randomisation was fixed, before anybody was randomised. It is sealed under a key of the study: who can read it knows
 // every arm to come.
 type RandomisationSeeded struct {
@@ -21,7 +26,8 @@ type ArmAssigned struct {
 	Number  int    `json:"number,omitempty"`  // in the order of its stratum, from 1; 0: drawn elsewhere
 }
 
-// SessionHeld: a session took place, such as of couple therapy; the days of waves and diaries may be counted from it.
+// SessionHeld: a session took place, such as of couple therapy; the days of waves and diaries may be counted from it. A later one of the same number
+// corrects the day.
 type SessionHeld struct {
 	Number int  `json:"number"` // from 1
 	On     Date `json:"on"`
@@ -162,11 +168,12 @@ func (c Randomise) decide(p Past) ([]Event, error) {
 	return AssignArm{c.Study, c.Couple, c.Role, arm, place.Stratum, place.Number}.decide(p)
 }
 
-// HoldSession records that a session took place.
+// HoldSession records that a session took place, or corrects the day.
 type HoldSession struct {
 	Study, Couple string
 	Number        int
 	On            Date
+	Corrects      bool // the day that was recorded before was wrong
 }
 
 func (c HoldSession) Target() Target { return Target{c.Study, c.Couple} }
@@ -181,13 +188,23 @@ func (c HoldSession) decide(p Past) ([]Event, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
-	if old, ok := p.Couple.sessions[c.Number]; ok {
-		if old == c.On {
-			return nil, nil
-		}
-		return nil, refuse(Conflict, "number", "session %d was held on %s already", c.Number, old)
+	switch old, known := p.Couple.sessions[c.Number]; {
+	case known && old == c.On:
+		return nil, nil
+	case known && !c.Corrects:
+		return nil, refuse(Conflict, "number", "session %d was held on %s already; if that day was wrong, say that this one corrects it", c.Number, old)
+	case !known && c.Corrects:
+		return nil, refuse(NotFound, "number", "session %d was not recorded before; there is no day to correct", c.Number)
 	}
 	return []Event{SessionHeld{c.Number, c.On}}, nil
+}
+
+// Sessions lists the sessions that were held, by number, with their days as corrected.
+func (c *Couple) Sessions() (list []SessionHeld) {
+	for _, n := range slices.Sorted(maps.Keys(c.sessions)) {
+		list = append(list, SessionHeld{n, c.sessions[n]})
+	}
+	return list
 }
 
 // NoteChange records that a change event of the protocol happened.

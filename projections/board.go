@@ -46,6 +46,7 @@ type BoardCouple struct {
 	Persons     []BoardPerson // in the order of the protocol's roles; who was erased is not among them
 	Erased      []domain.Role
 	Concerns    []domain.Concern // for clinicians
+	Sessions    []domain.SessionHeld
 }
 
 // BoardPerson is a participant as it stands on the board.
@@ -210,7 +211,7 @@ func (b *Board) couple(ctx context.Context, study, code string) (*BoardCouple, e
 	if err != nil {
 		return nil, err
 	}
-	c := &BoardCouple{Code: code, Site: p.Couple.Site, EnrolledOn: p.Couple.EnrolledOn, SeparatedOn: p.Couple.SeparatedOn, Erased: p.Couple.Erased, Concerns: p.Couple.Concerns()}
+	c := &BoardCouple{Code: code, Site: p.Couple.Site, EnrolledOn: p.Couple.EnrolledOn, SeparatedOn: p.Couple.SeparatedOn, Erased: p.Couple.Erased, Concerns: p.Couple.Concerns(), Sessions: p.Couple.Sessions()}
 	for _, label := range p.Study.Protocol.Roles {
 		who, ok := p.Couple.Participant(label.Role)
 		if !ok {

@@ -118,7 +118,7 @@ func randomHistory(t *rapid.T, steps int) *history {
 			return domain.CloseDiaryDay{Study: "S", Couple: c, Role: r, Burst: burst, Day: day, At: day0(400).At(0, time.UTC)}
 		},
 		func(c string, _ domain.Role) domain.Command {
-			return domain.HoldSession{Study: "S", Couple: c, Number: rapid.IntRange(1, 2).Draw(t, "session"), On: on.Draw(t, "day")}
+			return domain.HoldSession{Study: "S", Couple: c, Number: rapid.IntRange(1, 2).Draw(t, "session"), On: on.Draw(t, "day"), Corrects: rapid.Bool().Draw(t, "corrects")}
 		},
 		func(c string, r domain.Role) domain.Command {
 			return domain.GiveConsent{Study: "S", Couple: c, Role: r, Scope: domain.ScopeDiary, Version: fmt.Sprint(len(h.log)), At: on.Draw(t, "day").At(rapid.IntRange(0, 23).Draw(t, "hour"), time.UTC)}

@@ -23,6 +23,7 @@ type coupleBody struct {
 	Flags     []flagRow
 	Sites     []domain.Site
 	Changes   []domain.ChangeEvent
+	Sessions  []domain.SessionHeld
 	Languages []string
 	Scopes    []domain.Scope
 	Today     domain.Date
@@ -77,7 +78,7 @@ func (s *server) couplePage(w http.ResponseWriter, r *http.Request, u access.Sta
 
 func (s *server) showCouple(w http.ResponseWriter, r *http.Request, u access.Staff, study string, c *projections.BoardCouple, protocol domain.Protocol, status int, done string, err error) {
 	now := s.Now()
-	b := coupleBody{studyPage: s.ofStudyPage(r, u, study), coupleState: s.stateOf(study, protocol, c, now), Sites: protocol.Sites, Changes: protocol.ChangeEvents,
+	b := coupleBody{studyPage: s.ofStudyPage(r, u, study), coupleState: s.stateOf(study, protocol, c, now), Sites: protocol.Sites, Changes: protocol.ChangeEvents, Sessions: c.Sessions,
 		Languages: protocol.AskedIn(), Scopes: domain.Scopes(), Today: today(now)}
 	b.Done = done
 	if err != nil {
@@ -245,7 +246,7 @@ func (s *server) changeCouple(w http.ResponseWriter, r *http.Request, u access.S
 		commands = append(commands, domain.SeparateCouple{Study: study, Couple: c.Code, On: on})
 	case "session":
 		done, err = "The session was recorded.", dateErr
-		commands = append(commands, domain.HoldSession{Study: study, Couple: c.Code, Number: number(f.Get("number")), On: on})
+		commands = append(commands, domain.HoldSession{Study: study, Couple: c.Code, Number: number(f.Get("number")), On: on, Corrects: f.Get("corrects") == "yes"})
 	case "change":
 		done, err = "The event was recorded.", dateErr
 		commands = append(commands, domain.NoteChange{Study: study, Couple: c.Code, Code: f.Get("code"), On: on})

@@ -91,6 +91,8 @@ func TestACoordinatorLooksAfterCouples(t *testing.T) {
 		{"withdrawing by mistake", url.Values{"do": {"withdraw"}, "role": {"A"}, "on": {"2026-03-03"}}, 422, "tick the box"},
 		{"a scope", url.Values{"do": {"scope"}, "role": {"A"}, "scope": {"video"}, "sure": {"yes"}}, 200, "The consent was withdrawn"},
 		{"a session", url.Values{"do": {"session"}, "number": {"1"}, "on": {"2026-03-03"}}, 200, "The session was recorded"},
+		{"the session on another day", url.Values{"do": {"session"}, "number": {"1"}, "on": {"2026-03-04"}}, 409, "say that this one corrects it"},
+		{"correcting the session", url.Values{"do": {"session"}, "number": {"1"}, "on": {"2026-03-04"}, "corrects": {"yes"}}, 200, "Session 1 on 2026-03-04"},
 		{"no such event", url.Values{"do": {"change"}, "code": {"x"}, "on": {"2026-03-03"}}, 404, "no change event"},
 		{"a separation", url.Values{"do": {"separated"}, "on": {"2026-03-03"}, "sure": {"yes"}}, 200, "Separated on 2026-03-03"},
 		{"a withdrawal", url.Values{"do": {"withdraw"}, "role": {"A"}, "on": {"2026-03-04"}, "sure": {"yes"}}, 200, "withdrew 2026-03-04"},
