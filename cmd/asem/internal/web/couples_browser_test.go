@@ -35,6 +35,7 @@ func TestEveryPageOfCoordinatorsAndClinicians(t *testing.T) {
 		domain.SchedulePrompt{Study: "S", Couple: "C1", Role: "B", Prompt: "p1", Occasion: domain.Occasion{Wave: 1}, Channel: "email", At: s.clock.now()},
 		domain.SendPrompt{Study: "S", Couple: "C1", Role: "B", Prompt: "p1", At: s.clock.now()},
 		domain.SettlePrompt{Study: "S", Couple: "C1", Role: "B", Prompt: "p1", At: s.clock.now(), Reason: domain.PromptRefused})
+	s.do(domain.HoldSession{Study: "S", Couple: "C1", Number: 1, On: enrolled.AddDays(1)})
 	for _, code := range []string{"002", "003", "004"} {
 		s.do(domain.EnrolCouple{Study: "S", Couple: code, EnrolledOn: enrolled, Participants: []domain.NewParticipant{{Role: "A", Code: code + "a"}, {Role: "B", Code: code + "b"}}})
 	}
