@@ -22,16 +22,6 @@ import (
 	"asem/projections"
 )
 
-// lend gives the browser the session of a client.
-func (p *phone) lend(c *client) {
-	p.t.Helper()
-	at, err := url.Parse(p.s.base)
-	require.NoError(p.t, err)
-	for _, cookie := range c.Jar.Cookies(at) {
-		p.do(setCookie(cookie, p.s.base))
-	}
-}
-
 // press presses keys one after the other.
 func (p *phone) press(keys ...string) {
 	p.t.Helper()
@@ -79,7 +69,7 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 	}
 	p := s.phone()
 	p.do(chromedp.EmulateViewport(1280, 720))
-	p.lend(bo)
+	p.as(bo)
 	open := func(scheme, couple string) projections.CodingWork {
 		for _, w := range s.coding().Of(judge) {
 			if w.Scheme == scheme && w.Couple == couple {
@@ -163,7 +153,7 @@ func TestWorkbenchByKeyboard(t *testing.T) {
 	assert.Equal(t, 2.0, w.Traces[0].Values[1])
 	assert.Equal(t, -4.0, w.Traces[0].Values[15])
 	p.audited("the list of clips")
-	p.lend(ana)
+	p.as(ana)
 	p.do(chromedp.Navigate(s.base + s.staffPath("/coding?scheme=interval")))
 	p.shows("Agreement up to now")
 	p.audited("the coordinator's page")
@@ -199,7 +189,7 @@ func TestWorkbenchSeeksFramesAndKeepsDrafts(t *testing.T) {
 	bo.post(path, url.Values{"do": {"claim"}})
 	p := s.phone()
 	p.do(chromedp.EmulateViewport(1280, 720))
-	p.lend(bo)
+	p.as(bo)
 	s.videos.Wait()
 	p.do(chromedp.Navigate(s.base + path))
 	p.shows("The clip cannot be shown")
@@ -297,7 +287,7 @@ func TestTracesByPointerAndController(t *testing.T) {
 	p := s.phone()
 	p.do(chromedp.EmulateViewport(1280, 720), call(cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{
 		Source: `navigator.getGamepads = () => [window.stick ? { connected: true, axes: [0, window.stick] } : null]`}))
-	p.lend(bo)
+	p.as(bo)
 	const play, slower, faster = `#tools [title="Key: Space"]`, `#tools [title="Key: ["]`, `#tools [title="Key: ]"]`
 	speed := func(button string) {
 		for range 3 {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -357,6 +357,12 @@ const (
 	pollTime = 20 * time.Millisecond
 )
 
-func setCookie(c *http.Cookie, base string) step {
-	return call(network.SetCookie, network.SetCookieParams{Name: c.Name, Value: c.Value, URL: base})
+// as gives the browser the session of a client.
+func (p *phone) as(c *client) {
+	p.t.Helper()
+	at, err := url.Parse(p.s.base)
+	require.NoError(p.t, err)
+	for _, k := range c.Jar.Cookies(at) {
+		p.do(call(network.SetCookie, network.SetCookieParams{Name: k.Name, Value: k.Value, URL: p.s.base}))
+	}
 }

@@ -1,26 +1,13 @@
 package web
 
 import (
-	"net/url"
 	"testing"
 
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"asem/domain"
 )
-
-// as lets a browser be signed in as a visitor without one is.
-func (p *phone) as(c *client) {
-	p.t.Helper()
-	at, err := url.Parse(c.s.base)
-	require.NoError(p.t, err)
-	for _, k := range c.Jar.Cookies(at) {
-		p.do(call(network.SetCookie, network.SetCookieParams{Name: k.Name, Value: k.Value, URL: c.s.base}))
-	}
-}
 
 // Every page of those who look after couples can be used on a phone and by everybody, and with the keyboard alone.
 func TestEveryPageOfCoordinatorsAndClinicians(t *testing.T) {

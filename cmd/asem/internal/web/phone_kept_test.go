@@ -292,7 +292,7 @@ func TestKeptFormsAreOfOnePerson(t *testing.T) {
 	p.hasKept(2)
 	p.wait(fmt.Sprintf(`document.querySelector("a[data-form]").dataset.form === %q`, mine))
 	require.NoError(t, s.access.EndSessions(t.Context(), s.person("A")))
-	p.lend(s.signedIn("B"))
+	p.as(s.signedIn("B"))
 	p.open("/me/help")
 	p.hasKept(0)
 
